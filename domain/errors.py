@@ -1,0 +1,100 @@
+"""The errors raised on purpose, one tree; data as attributes, messages say what to do.
+
+ProfileStoreError
++- InvalidArgumentError
++- DamagedDeliveryError
++- NotFoundError
+|  +- ProfileNotFoundError
+|  +- QuarantineEntryNotFoundError
++- StorageError
+   +- StoreBusyError
+   +- StoreUnavailableError
+   +- SchemaMismatchError
+   +- UnreadableEventError
+"""
+
+
+class ProfileStoreError(Exception):
+    """Something profilestore refuses or cannot do."""
+
+
+class InvalidArgumentError(ProfileStoreError, ValueError):
+    """A question or setting that breaks a rule; nothing was read or written."""
+
+    def __init__(self, argument: str, rule: str) -> None:
+        super().__init__(f"{argument}: {rule}")
+        self.argument = argument
+        self.rule = rule
+
+
+class DamagedDeliveryError(ProfileStoreError):
+    """A compressed delivery that cannot be read to its end."""
+
+    def __init__(self, source: str, cause: str, stored: int) -> None:
+        super().__init__(
+            f"{source}: {cause}. {stored} events before the damage are dealt with; "
+            "append the whole delivery again once it is repaired "
+            "(what is stored already counts as duplicate)"
+        )
+        self.source = source
+        self.stored = stored
+
+
+class NotFoundError(ProfileStoreError):
+    """What was asked for is not in the store."""
+
+
+class ProfileNotFoundError(NotFoundError):
+    """No event of the profile, or of the life asked for, is in scope (SPEC 6)."""
+
+    def __init__(self, api_space_id: str, profile_id: str, scope: str = "") -> None:
+        super().__init__(
+            f"no profile {profile_id!r} in API space {api_space_id}"
+            + (f" in scope of {scope}" if scope else "")
+        )
+        self.api_space_id = api_space_id
+        self.profile_id = profile_id
+
+
+class QuarantineEntryNotFoundError(NotFoundError):
+    """No quarantine entry has this id, or several begin with it."""
+
+    def __init__(self, entry_id: str, matches: int) -> None:
+        super().__init__(
+            f"{matches} quarantine entries begin with {entry_id!r}: give more of the id"
+            if matches
+            else f"no quarantine entry {entry_id!r}: see `profilestore quarantine list`"
+        )
+        self.entry_id = entry_id
+        self.matches = matches
+
+
+class StorageError(ProfileStoreError):
+    """The database did not do what was asked; what was not answered is not stored."""
+
+
+class StoreBusyError(StorageError):
+    """Other writers held the database longer than we wait."""
+
+    def __init__(self, waited_seconds: float) -> None:
+        super().__init__(
+            f"the database is busy: another writer held it for {waited_seconds:g} s. "
+            "Nothing of this batch was stored; try again"
+        )
+        self.waited_seconds = waited_seconds
+
+
+class StoreUnavailableError(StorageError):
+    """The database cannot be reached, read or written."""
+
+
+class SchemaMismatchError(StorageError):
+    """The database holds something else than a store of this version."""
+
+
+class UnreadableEventError(StorageError):
+    """A stored event is not what an append can have written: the log is damaged."""
+
+    def __init__(self, position: int | None, cause: str) -> None:
+        super().__init__(f"the event at position {position} cannot be read: {cause}")
+        self.position = position

@@ -1,0 +1,38 @@
+"""Who a profile is: its API space and its id in it (SPEC section 3)."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+_UUID = re.compile(
+    r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
+
+
+@lru_cache(maxsize=1024)
+def normalise_api_space_id(text: str) -> str:
+    """Bring an API space id to lower-case dashed form, or raise ValueError."""
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("must be a UUID, with or without dashes")
+    return str(UUID(text))
+
+
+class ProfileKey(NamedTuple):
+    """One profile: the API space in lower-case dashed form, the id exactly as given."""
+
+    api_space_id: str
+    profile_id: str
+
+    @property
+    def stream_id(self) -> UUID:
+        """The id of its stream: RFC 9562 version 5, the API space as namespace.
+
+        It is stored with each event, so this derivation never changes.
+        """
+        return _stream_id(self)
+
+
+@lru_cache(maxsize=65536)
+def _stream_id(key: ProfileKey) -> UUID:
+    return uuid5(UUID(key.api_space_id), key.profile_id)

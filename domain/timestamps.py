@@ -1,0 +1,59 @@
+"""Instants: RFC 3339 in, UTC out, microseconds in between."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read an RFC 3339 time with its offset as an instant in UTC.
+
+    Digits beyond the microsecond are cut off. A leap second (:60) is the instant
+    after it, as in POSIX time. Raise ValueError with the rule that was broken.
+    """
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise ValueError(_broken_rule(text))
+    date, clock, second, fraction, offset = match.groups()
+    leap = second == "60"
+    try:
+        instant = datetime.fromisoformat(
+            f"{date}T{clock}{'59' if leap else second}"
+            f"{(fraction or '.0')[:7]}{'+00:00' if offset in 'Zz' else offset}"
+        ).astimezone(UTC)
+        if leap:
+            if (instant.hour, instant.minute) != (23, 59):
+                raise ValueError  # noqa: TRY301 - one rule for all that do not exist
+            instant = instant.replace(microsecond=0) + timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time that exists in years 1 to 9999") from None
+    return instant
+
+
+def _broken_rule(text: str) -> str:
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        return f"is a bare date; give an instant, such as {text}T00:00:00Z"
+    if _RFC_3339.fullmatch(text + "Z"):
+        return f"has no offset; write {text}Z if it is UTC"
+    return "must be an RFC 3339 time with offset, such as 2017-05-31T15:26:58.199Z"
+
+
+def format_timestamp(instant: datetime) -> str:
+    """Write `2017-05-31T15:26:58.199Z`, with microseconds where there are any."""
+    unit = "microseconds" if instant.microsecond % 1000 else "milliseconds"
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat("T", unit) + "Z"
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Count microseconds since 1970-01-01T00:00:00Z, negative before it."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """Be the inverse of `to_microseconds`."""
+    return _EPOCH + timedelta(microseconds=count)

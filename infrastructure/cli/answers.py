@@ -1,0 +1,69 @@
+"""`show`, `deletion`, `devices`, `history`: the answers about one profile."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import Context, cut_options, json_option, pass_context, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from profilestore.domain.profile import Profile
+    from profilestore.projections.answer import Answer
+
+
+def _answer(function: Callable[[Profile], Answer]) -> click.Command:
+    """Make a command of a function from a profile to an answer."""
+
+    @json_option
+    @cut_options
+    @click.argument("profile")
+    @click.argument("space")
+    @pass_context
+    def command(context: Context, /, space: str, profile: str, **cut: Any) -> None:
+        with context.open() as store:
+            answer = function(store.profile(space, profile, **cut))
+        if context.json:
+            print_json(answer.to_json())
+        else:
+            from .render import render
+
+            render(answer)
+
+    return click.command(function.__name__)(update_wrapper(command, function))
+
+
+@_answer
+def show(profile: Profile) -> Answer:
+    """Show what PROFILE in API space SPACE is."""
+    from profilestore.projections.current import current_profile
+
+    return current_profile(profile)
+
+
+@_answer
+def deletion(profile: Profile) -> Answer:
+    """Show whether PROFILE is deleted, since when and by whom."""
+    from profilestore.projections.deletion import deletion_status
+
+    return deletion_status(profile)
+
+
+@_answer
+def devices(profile: Profile) -> Answer:
+    """Show whether PROFILE can be pushed to, and if not, why."""
+    from profilestore.projections.devices import device_push
+
+    return device_push(profile)
+
+
+@_answer
+def history(profile: Profile) -> Answer:
+    """Show all events of PROFILE in the order of their source."""
+    from profilestore.projections.history import history as project
+
+    return project(profile)

@@ -1,0 +1,124 @@
+"""What the commands share: the store to open and the form of the output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from profilestore.infrastructure.store import ProfileStore
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Context:
+    """The options given before the command."""
+
+    database: str | None = None
+    json: bool = False
+
+    def open(self, *, create: bool = False) -> ProfileStore:
+        """Open the store of the options and the environment."""
+        from profilestore.infrastructure.settings import Settings
+        from profilestore.infrastructure.store import ProfileStore
+
+        settings = Settings.from_environment()
+        return ProfileStore.open(
+            self.database or settings.database,
+            updates=settings.updates,
+            space_updates=settings.space_updates,
+            busy_seconds=settings.busy_seconds,
+            create=create,
+        )
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)
+
+
+def _want_json(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        context.ensure_object(Context).json = True
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=_want_json,
+    help="Print exactly the JSON document.",
+)
+
+
+class Instant(click.ParamType[Any]):
+    """An RFC 3339 time with an offset."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read a time; a naive one or a bare date is refused with a hint."""
+        from profilestore.domain.timestamps import parse_timestamp
+
+        try:
+            return parse_timestamp(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+class InstantOrPosition(Instant):
+    """A time, or a position of the log."""
+
+    name = "TIME|POSITION"
+
+    def convert(  # type: ignore[override]  # a wider answer
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime | int:
+        """Read digits as a position and everything else as a time."""
+        text = str(value)
+        if text.isascii() and text.isdigit():
+            return int(text)
+        return super().convert(value, param, ctx)
+
+
+def cut_options(command: F) -> F:
+    """Add the cuts of SPEC section 6, all inclusive."""
+    for option in (
+        click.option(
+            "--updates",
+            type=click.Choice(["merge", "replace"]),
+            help="What an update does to the data.  [default: the store's setting]",
+        ),
+        click.option(
+            "--life", type=click.IntRange(0), help="Nothing of later lives of the id."
+        ),
+        click.option(
+            "--at-revision",
+            type=click.IntRange(0),
+            metavar="N",
+            help="The life as of this revision of the source.",
+        ),
+        click.option(
+            "--known-at",
+            type=InstantOrPosition(),
+            help="Only what was recorded until then.",
+        ),
+        click.option(
+            "--valid-at", type=Instant(), help="Only what happened until then."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def print_json(document: bytes) -> None:
+    """Write a JSON document to standard output, as UTF-8 whatever the locale."""
+    sys.stdout.buffer.write(document + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,1 @@
+"""Deliveries: from bytes of any origin to events we believe."""

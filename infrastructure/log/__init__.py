@@ -1,0 +1,1 @@
+"""The log on a database, behind the recorder ports of the event sourcing library."""

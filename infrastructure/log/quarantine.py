@@ -1,0 +1,124 @@
+"""What could not be accepted, kept whole until somebody decides."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
+from sqlalchemy import Row, and_, insert, select, update
+
+from profilestore.domain.errors import QuarantineEntryNotFoundError
+from profilestore.domain.identity import ProfileKey
+from profilestore.domain.json_values import write_json
+from profilestore.domain.rejection import Problem, Reason, Rejection
+from profilestore.domain.timestamps import from_microseconds
+
+from .database import Database
+from .head import Head
+from .tables import quarantine
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineEntry:
+    """A rejected event: why, when it first and last came, how often, and from where."""
+
+    id: str
+    rejection: Rejection
+    ingress: str
+    first_at: datetime
+    last_at: datetime
+    deliveries: int
+
+
+def entry_id(rejection: Rejection) -> str:
+    """Name an entry after what it holds, so that a redelivery is the same entry."""
+    return sha256(rejection.reason.encode() + b"\0" + rejection.text).hexdigest()[:32]
+
+
+class Quarantine:
+    """The quarantine of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @staticmethod
+    def write(head: Head, rejections: Sequence[Rejection], ingress: str) -> None:
+        """Keep rejections; the same bytes and reason again are counted."""
+        for rejection in rejections:
+            entry = entry_id(rejection)
+            again = head.connection.execute(
+                update(quarantine)
+                .where(
+                    and_(
+                        quarantine.c.partition == head.partition,
+                        quarantine.c.id == entry,
+                    )
+                )
+                .values(
+                    deliveries=quarantine.c.deliveries + 1, last_at=head.recorded_at
+                )
+            )
+            if again.rowcount:
+                continue
+            space, profile_id = rejection.profile or (None, None)
+            head.connection.execute(
+                insert(quarantine).values(
+                    partition=head.partition,
+                    id=entry,
+                    reason=rejection.reason.value,
+                    problems=write_json(rejection.problems),
+                    ingress=ingress,
+                    first_at=head.recorded_at,
+                    last_at=head.recorded_at,
+                    deliveries=1,
+                    api_space_id=space,
+                    profile_id=profile_id,
+                    event_id=rejection.event_id,
+                    name=rejection.name,
+                    text=rejection.text,
+                )
+            )
+
+    def entries(self) -> Iterator[QuarantineEntry]:
+        """List all entries, oldest first."""
+        query = select(quarantine).order_by(quarantine.c.first_at, quarantine.c.id)
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=100).execute(query):
+                yield _entry(row)
+
+    def entry(self, id_prefix: str) -> QuarantineEntry:
+        """Find an entry by its id, or by as much of it as no other entry begins with.
+
+        Raise QuarantineEntryNotFoundError if none or several begin with it.
+        """
+        query = (
+            select(quarantine)
+            .where(quarantine.c.id.startswith(id_prefix, autoescape=True))
+            .limit(2)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all() if id_prefix else []
+        if len(rows) != 1:
+            raise QuarantineEntryNotFoundError(id_prefix, len(rows))
+        return _entry(rows[0])
+
+
+def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:
+    return QuarantineEntry(
+        id=row.id,
+        rejection=Rejection(
+            text=row.text,
+            reason=Reason(row.reason),
+            problems=msgspec.json.decode(row.problems, type=tuple[Problem, ...]),
+            profile=ProfileKey(row.api_space_id, row.profile_id)
+            if row.api_space_id
+            else None,
+            event_id=row.event_id,
+            name=row.name,
+        ),
+        ingress=row.ingress,
+        first_at=from_microseconds(row.first_at),
+        last_at=from_microseconds(row.last_at),
+        deliveries=row.deliveries,
+    )

@@ -1,0 +1,39 @@
+"""Numbers about a store."""
+
+from sqlalchemy import func, select
+
+from .database import Database
+from .tables import events, heads, ignored, quarantine, streams
+
+
+def count(database: Database) -> dict[str, object]:
+    """Count what a store holds; one state of it, read in one transaction."""
+    with database.read() as connection:
+
+        def counts(*query: object) -> dict[str, int]:
+            return dict(connection.execute(*query).tuples())  # type: ignore[call-overload]
+
+        return {
+            "events": counts(
+                select(events.c.name, func.count())
+                .group_by(events.c.name)
+                .order_by(events.c.name)
+            ),
+            "profiles": connection.scalar(select(func.count()).select_from(streams)),
+            "spaces": connection.scalar(
+                select(func.count(streams.c.api_space_id.distinct()))
+            ),
+            "quarantine": counts(
+                select(quarantine.c.reason, func.count())
+                .group_by(quarantine.c.reason)
+                .order_by(quarantine.c.reason)
+            ),
+            "ignored": counts(
+                select(ignored.c.name, func.sum(ignored.c.count))
+                .group_by(ignored.c.name)
+                .order_by(ignored.c.name)
+            ),
+            "positions": counts(
+                select(heads.c.partition, heads.c.position).order_by(heads.c.partition)
+            ),
+        }

@@ -1,0 +1,213 @@
+"""The store: deliveries in, profiles out. Composition of all the parts."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import BinaryIO, Self
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import Mapper
+from eventsourcing.utils import Environment, EnvType
+
+from profilestore.domain.cut import Cut, UpdatePolicy
+from profilestore.domain.errors import (
+    DamagedDeliveryError,
+    InvalidArgumentError,
+    ProfileNotFoundError,
+)
+from profilestore.domain.events import ProfileEvent
+from profilestore.domain.identity import ProfileKey, normalise_api_space_id
+from profilestore.domain.json_values import write_json
+from profilestore.domain.profile import Profile
+from profilestore.domain.receipt import Receipt
+
+from .ingress.compression import DamagedStreamError
+from .ingress.delivery import (
+    Delivered,
+    read_delivery,
+    read_events,
+    read_stream,
+)
+from .log.database import BUSY_SECONDS, Database
+from .log.factory import LogFactory
+from .log.mapper import LogMapper
+from .log.quarantine import Quarantine
+from .log.stats import count
+from .log.writer import LogWriter
+
+Event = bytes | Mapping[str, object] | ProfileEvent
+Progress = Callable[[Receipt], None]
+
+
+class ProfileStore(Application[UUID]):
+    """Profiles as the set of their events, on one database.
+
+    Safe to use from many threads, and by several processes on one database. Everything
+    an append has answered is durable. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        updates: UpdatePolicy = UpdatePolicy.MERGE,
+        space_updates: Mapping[str, UpdatePolicy] | None = None,
+    ) -> None:
+        self._database = database
+        self._updates = updates
+        self._space_updates = {
+            _space(space): policy for space, policy in (space_updates or {}).items()
+        }
+        self._writer = LogWriter(database)
+        self.quarantine = Quarantine(database)
+        super().__init__()
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        updates: str = "merge",
+        space_updates: Mapping[str, str] | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        create: bool = True,
+    ) -> Self:
+        """Open a store, `sqlite:///FILE` or `sqlite://` (memory); a new file is made.
+
+        `updates` says what a profile.update does to the data, `merge` or `replace`,
+        and `space_updates` the same for single API spaces (SPEC section 5). Raise
+        InvalidArgumentError for a bad setting, StorageError if it cannot be opened.
+        """
+        spaces = {s: _policy(p) for s, p in (space_updates or {}).items()}
+        default = _policy(updates)
+        database = Database.open(url, create=create, busy_seconds=busy_seconds)
+        return cls(database, updates=default, space_updates=spaces)
+
+    def append(
+        self, delivery: bytes | str | Iterable[Event], *, ingress: str = "python"
+    ) -> Receipt:
+        """Store a delivery: its bytes as received, or an iterable of single events.
+
+        It never refuses content: what cannot be accepted is quarantined and counted
+        (SPEC section 2). At most 2,000 events are stored per transaction. Raise
+        StorageError if the database fails; the same delivery can be appended again.
+        """
+        if isinstance(delivery, str):
+            delivery = delivery.encode("utf-8", "surrogatepass")
+        if isinstance(delivery, bytes | bytearray | memoryview):
+            return self._append(read_delivery(bytes(delivery)), ingress)
+        if isinstance(delivery, Mapping):
+            delivery = [delivery]
+        return self._append(read_events(map(_text, delivery)), ingress)
+
+    def append_stream(
+        self,
+        stream: BinaryIO,
+        *,
+        ingress: str = "python",
+        progress: Progress = lambda _: None,
+    ) -> Receipt:
+        """Store a delivery of any length from a file or pipe, plain, gzip or zstd.
+
+        Memory does not grow with it. `progress` is called after each transaction with
+        the receipt so far. Raise DamagedDeliveryError where the compression is broken.
+        """
+        receipt = Receipt()
+
+        def keep(sum_: Receipt) -> None:
+            nonlocal receipt
+            receipt = sum_
+            progress(sum_)
+
+        try:
+            return self._append(read_stream(stream), ingress, keep)
+        except DamagedStreamError as error:
+            raise DamagedDeliveryError(ingress, str(error), receipt.received) from error
+
+    def _append(
+        self,
+        batches: Iterator[list[Delivered]],
+        ingress: str,
+        progress: Progress = lambda _: None,
+    ) -> Receipt:
+        receipt = Receipt()
+        for batch in batches:
+            receipt += Receipt.of(self._writer.append(batch, ingress))
+            progress(receipt)
+        return receipt
+
+    def profile(  # noqa: PLR0913 - the cuts of SPEC section 6, all by name
+        self,
+        api_space_id: str,
+        profile_id: str,
+        *,
+        valid_at: datetime | None = None,
+        known_at: datetime | int | None = None,
+        at_revision: int | None = None,
+        life: int | None = None,
+        updates: str | None = None,
+    ) -> Profile:
+        """Read a profile, or what the inclusive bounds leave of it (SPEC section 6).
+
+        Times need an offset. Raise ProfileNotFoundError if nothing is in scope,
+        InvalidArgumentError for a bound or an API space id that is none.
+        """
+        key = ProfileKey(_space(api_space_id), profile_id)
+        default = self._space_updates.get(key.api_space_id, self._updates)
+        cut = Cut(
+            valid_at=valid_at,
+            known_at=known_at,
+            at_revision=at_revision,
+            life=life,
+            updates=default if updates is None else _policy(updates),
+        )
+        try:
+            profile: Profile = self.repository.get(
+                key.stream_id, projector_func=Profile.project
+            )
+        except AggregateNotFoundError:
+            raise ProfileNotFoundError(*key) from None
+        return profile.at(cut)
+
+    def stats(self) -> dict[str, object]:
+        """Count events by name, profiles, spaces, quarantine, ignored, positions."""
+        return count(self._database)
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """Leave the process environment out: it must not change what is stored."""
+        return Environment(name, env or {})
+
+    def construct_factory(self, env: Environment) -> LogFactory:  # noqa: ARG002
+        """Build on our log."""
+        return LogFactory(self._database)
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        """Store events as their own text."""
+        return LogMapper()
+
+
+def _text(event: Event) -> bytes:
+    match event:
+        case ProfileEvent():
+            return event.text
+        case bytes():
+            return event
+        case Mapping():
+            return write_json(event)
+    rule = f"an event is bytes, a mapping or a ProfileEvent, not {type(event).__name__}"
+    raise InvalidArgumentError("delivery", rule)
+
+
+def _space(text: str) -> str:
+    try:
+        return normalise_api_space_id(text)
+    except ValueError as error:
+        raise InvalidArgumentError("API space", f"{text!r} {error}") from None
+
+
+def _policy(text: str) -> UpdatePolicy:
+    try:
+        return UpdatePolicy(text)
+    except ValueError:
+        rule = f"{text!r} is none of {', '.join(UpdatePolicy)}"
+        raise InvalidArgumentError("updates", rule) from None
