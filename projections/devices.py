@@ -47,12 +47,10 @@ def device_push(profile: Profile) -> DevicePush:
         reason = Unreachable.DELETED
     elif event is None:
         reason = Unreachable.UNKNOWN
-    elif not count:
-        reason = Unreachable.NO_DEVICES
-    elif not push_enabled:
-        reason = Unreachable.PUSH_DISABLED
-    else:
+    elif push_enabled:
         reason = None
+    else:
+        reason = Unreachable.PUSH_DISABLED if count else Unreachable.NO_DEVICES
     return DevicePush.about(
         profile,
         known=event is not None,

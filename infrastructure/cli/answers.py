@@ -21,8 +21,8 @@ def _answer(function: Callable[[Profile], Answer]) -> click.Command:
 
     @json_option
     @cut_options
-    @click.argument("profile")
     @click.argument("space")
+    @click.argument("profile")
     @pass_context
     def command(context: Context, /, space: str, profile: str, **cut: Any) -> None:
         with context.open() as store:

@@ -66,8 +66,8 @@ def _(answer: DeletionStatus) -> None:
         periods.add_row(
             str(period.life),
             _styled(period.status),
-            format_timestamp(period.from_),
-            format_timestamp(period.to) if period.to else "now",
+            _second(period.from_),
+            _second(period.to) if period.to else "now",
             period.event_id,
         )
     _print(answer, rows, periods)
@@ -97,10 +97,10 @@ def _(answer: History) -> None:
     for event in answer.events:
         events.add_row(
             str(event.life),
-            format_timestamp(event.occurred_at),
+            _second(event.occurred_at),
             event.name.removeprefix("profile."),
             str(event.revision),
-            format_timestamp(event.recorded_at),
+            _second(event.recorded_at),
             str(event.position),
             Text(event.event_id),
         )
@@ -130,19 +130,20 @@ def render_stats(counts: Mapping[str, Any]) -> None:
 
 
 def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
-    """Print the quarantine, an entry a line."""
-    table = _table("id", "reason", "first", "times", "from", "event", "why")
+    """Print the quarantine: what and whence in one line, why in the next."""
+    console = Console()
+    entry = None
     for entry in entries:
-        table.add_row(
-            entry.id[:12],
-            entry.rejection.reason,
-            format_timestamp(entry.first_at),
-            str(entry.deliveries),
-            Text(entry.ingress),
-            Text(entry.rejection.event_id or ""),
-            Text(_problems(entry)),
+        times = f"{entry.deliveries} times, first" if entry.deliveries > 1 else "once,"
+        line = Text.assemble(
+            (entry.id[:12], "bold"),
+            f"  {entry.rejection.reason:<17}  {times} ",
+            f"{format_timestamp(entry.first_at)}  from {entry.ingress}",
         )
-    Console().print(table if table.row_count else "nothing is in quarantine")
+        console.print(line, soft_wrap=True)
+        console.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)
+    if entry is None:
+        console.print("nothing is in quarantine")
 
 
 def render_entry(entry: QuarantineEntry) -> None:
@@ -164,7 +165,7 @@ def render_entry(entry: QuarantineEntry) -> None:
         "size": f"{len(rejection.text):,} bytes",
     }
     console = Console()
-    console.print(_grid(rows))
+    _print_rows(console, rows)
     console.print(Text(rejection.text.decode(errors="backslashreplace")))
 
 
@@ -179,8 +180,7 @@ def _print(
     console.print(title, soft_wrap=True)
     if cut := ", ".join(_cut(answer.cut)):
         console.print(Text(cut, "cyan"))
-    if rows:
-        console.print(_grid(rows))
+    _print_rows(console, rows)
     if table is not None and table.row_count:
         console.print(table)
 
@@ -196,20 +196,21 @@ def _cut(cut: CutView) -> Iterator[str]:
         yield f"at revision {cut.at_revision}"
 
 
-def _grid(rows: Mapping[str, object]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+def _print_rows(console: Console, rows: Mapping[str, object]) -> None:
+    """Print names and values; what is null is left out."""
+    width = max(map(len, rows), default=0) + 2
     for name, value in rows.items():
-        if value is not None:
-            grid.add_row(name, value if isinstance(value, Text) else Text(str(value)))
-    return grid
+        if value is None:
+            continue
+        text = value if isinstance(value, Text) else Text(str(value))
+        lines = Text("\n" + " " * width).join(text.split("\n"))
+        console.print(Text(f"{name:<{width}}", "dim") + lines, soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="ellipsis", no_wrap=True)
     return table
 
 
@@ -242,6 +243,11 @@ def _when(instant: datetime | None) -> str | None:
     if instant is None:
         return None
     return f"{format_timestamp(instant)}  ({_ago(datetime.now(UTC) - instant)})"
+
+
+def _second(instant: datetime) -> str:
+    """Write an instant for a column: UTC, to the second."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _ago(span: Any) -> str:

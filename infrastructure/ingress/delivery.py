@@ -8,7 +8,7 @@ from profilestore.domain.events import ProfileEvent
 from profilestore.domain.rejection import Ignored, Problem, Reason, Rejection
 
 from .compression import chunks
-from .framing import KEPT_BYTES, Oversized, frames
+from .frames import KEPT_BYTES, Oversized, frames
 
 Delivered = ProfileEvent | Rejection | Ignored
 

@@ -91,8 +91,9 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; the last one out folds the WAL into the file."""
-        self._reader.dispose()
-        self._writer.dispose()
+        with self._turn:
+            self._reader.dispose()
+            self._writer.dispose()
 
     def _engine(self, url: URL, mode: str, *, readonly: bool) -> Engine:
         engine = create_engine(

@@ -1,7 +1,7 @@
 """The end of a partition's log: whoever holds it appends, alone."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -29,6 +29,7 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
+    _versions: dict[UUID, int] = field(default_factory=dict)
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -72,15 +73,17 @@ class Head:
 
     def versions(self, stream_ids: Iterable[UUID]) -> dict[UUID, int]:
         """Look up how long streams are; those that do not exist are left out."""
-        wanted = list(stream_ids)
-        found: dict[UUID, int] = {}
-        for start in range(0, len(wanted), CHUNK):
+        wanted = set(stream_ids)
+        unread = list(wanted - self._versions.keys())
+        for start in range(0, len(unread), CHUNK):
             query = select(streams.c.stream_id, streams.c.version).where(
                 streams.c.partition == self.partition,
-                streams.c.stream_id.in_(wanted[start : start + CHUNK]),
+                streams.c.stream_id.in_(unread[start : start + CHUNK]),
             )
-            found.update(self.connection.execute(query).tuples())
-        return found
+            self._versions.update(dict.fromkeys(unread[start : start + CHUNK], 0))
+            for stream_id, version in self.connection.execute(query):
+                self._versions[stream_id] = version
+        return {s: self._versions[s] for s in wanted if self._versions[s]}
 
     def _values(self, row: LoggedEvent) -> dict[str, object]:
         stream_id = UUID(str(row.originator_id))

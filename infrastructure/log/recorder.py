@@ -195,9 +195,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
 
     def __next__(self) -> Notification:
         pause = self.SHORTEST_PAUSE
-        while not self._page:
-            if self._stopping.is_set():
-                raise StopIteration
+        while not self._page and not self._stopping.is_set():
             self._page = list(
                 self._recorder.select_notifications(
                     start=self._last_notification_id,
@@ -206,9 +204,11 @@ class LogSubscription(Subscription[ApplicationRecorder]):
                     inclusive_of_start=False,
                 )
             )[::-1]
-            if not self._page and self._stopping.wait(pause):
-                raise StopIteration
+            if not self._page:
+                self._stopping.wait(pause)
             pause = min(pause * 2, self.LONGEST_PAUSE)
+        if self._stopping.is_set():
+            raise StopIteration
         notification = self._page.pop()
         self._last_notification_id = notification.id
         return notification

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import insert, select, update
 
 from profilestore.domain.admission import Outcome, admit, conflict
 from profilestore.domain.events import ProfileEvent
@@ -17,6 +17,17 @@ from .logged_event import LoggedEvent
 from .mapper import to_logged, to_profile_event
 from .quarantine import Quarantine, entry_id
 from .tables import events, ignored
+
+_BY_EVENT_ID = select(
+    events.c.stream_id.label("originator_id"),
+    events.c.version.label("originator_version"),
+    events.c.name.label("topic"),
+    events.c.state,
+    events.c.event_id,
+    events.c.revision,
+    events.c.occurred_at,
+    events.c.position,
+)
 
 Delivered = ProfileEvent | Rejection | Ignored
 EventKey = tuple[UUID, str]
@@ -96,39 +107,19 @@ def _key(event: ProfileEvent) -> EventKey:
 def _stored(head: Head, batch: Sequence[ProfileEvent]) -> dict[EventKey, ProfileEvent]:
     """Look up the events whose ids these repeat."""
     profiles = {event.profile.stream_id: event.profile for event in batch}
-    known = head.versions(profiles)
-    wanted = list({_key(e) for e in batch if e.profile.stream_id in known})
+    wanted = list({event.event_id for event in batch})
     found: dict[EventKey, ProfileEvent] = {}
     for start in range(0, len(wanted), CHUNK):
-        query = select(
-            events.c.stream_id,
-            events.c.version,
-            events.c.name,
-            events.c.state,
-            events.c.event_id,
-            events.c.revision,
-            events.c.occurred_at,
-            events.c.position,
-        ).where(
+        query = _BY_EVENT_ID.where(
             events.c.partition == head.partition,
-            tuple_(events.c.stream_id, events.c.event_id).in_(
-                wanted[start : start + CHUNK]
-            ),
+            events.c.event_id.in_(wanted[start : start + CHUNK]),
         )
-        for row in head.connection.execute(query):
-            found[row.stream_id, row.event_id] = to_profile_event(
-                LoggedEvent(
-                    originator_id=row.stream_id,
-                    originator_version=row.version,
-                    topic=row.name,
-                    state=row.state,
-                    profile=profiles[row.stream_id],
-                    event_id=row.event_id,
-                    revision=row.revision,
-                    occurred_at=row.occurred_at,
-                    position=row.position,
+        for row in head.connection.execute(query).mappings():
+            # The same id may stand in streams of other profiles: that is no repetition.
+            if row["originator_id"] in profiles:
+                found[row["originator_id"], row["event_id"]] = to_profile_event(
+                    LoggedEvent(**row, profile=profiles[row["originator_id"]])
                 )
-            )
     return found
 
 
