@@ -210,7 +210,9 @@ def _print_rows(console: Console, rows: Mapping[str, object]) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+        # On a narrow terminal the last column, an id, is what gives way.
+        last = column == columns[-1]
+        table.add_column(column, overflow="ellipsis", no_wrap=not last)
     return table
 
 
