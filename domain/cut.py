@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .errors import InvalidArgumentError
+from .events import RecordedEvent
 from .timestamps import format_timestamp
 
 
@@ -39,6 +40,16 @@ class Cut:
             bound = getattr(self, name)
             if isinstance(bound, int) and bound < 0:
                 raise InvalidArgumentError(name, "must not be negative")
+
+    def knows(self, recorded: RecordedEvent) -> bool:
+        """Tell whether an event was recorded within the bound of `known_at`."""
+        match self.known_at:
+            case None:
+                return True
+            case datetime():
+                return recorded.recorded_at <= self.known_at
+            case position:
+                return recorded.position <= position
 
     def __str__(self) -> str:
         bounds = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 from typing import Self
 from uuid import UUID
@@ -73,13 +72,7 @@ class Profile:
 def _in_time(recorded: RecordedEvent, cut: Cut) -> bool:
     if cut.valid_at is not None and recorded.event.occurred_at > cut.valid_at:
         return False
-    match cut.known_at:
-        case None:
-            return True
-        case datetime():
-            return recorded.recorded_at <= cut.known_at
-        case position:
-            return recorded.position <= position
+    return cut.knows(recorded)
 
 
 def _in_life(lives: tuple[Life, ...], cut: Cut) -> tuple[RecordedEvent, ...]:

@@ -15,6 +15,7 @@ from profilestore.domain.events import (
     RecordedEvent,
 )
 from profilestore.domain.merge_patch import merge_patch
+from profilestore.domain.profile import Profile
 
 
 class Status(StrEnum):
@@ -67,6 +68,13 @@ def evolve(state: State, event: ProfileEvent, updates: UpdatePolicy) -> State:
         case ProfileUpdated() | ProfileCreated():
             data = event.payload
     return State(next_status(state.status, event), data, devices)
+
+
+def document(profile: Profile | None) -> dict[str, Any]:
+    """Fold the current life of a profile to what changes are paths into."""
+    if profile is None:
+        return {}
+    return fold(profile.life.events(), profile.cut.updates).document()
 
 
 def fold(events: Iterable[RecordedEvent], updates: UpdatePolicy) -> State:

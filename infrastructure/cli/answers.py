@@ -1,4 +1,4 @@
-"""`show`, `deletion`, `devices`, `history`: the answers about one profile."""
+"""`show`, `deletion`, `devices`, `history`, `blame`: answers about one profile."""
 
 from __future__ import annotations
 
@@ -65,5 +65,13 @@ def devices(profile: Profile) -> Answer:
 def history(profile: Profile) -> Answer:
     """Show all events of PROFILE in the order of their source."""
     from profilestore.projections.history import history as project
+
+    return project(profile)
+
+
+@_answer
+def blame(profile: Profile) -> Answer:
+    """Show which event set each member of PROFILE's data."""
+    from profilestore.projections.blame import blame as project
 
     return project(profile)

@@ -73,7 +73,7 @@ def append(
     if context.json:
         print_json(write_json(asdict(total)))
     else:
-        from .render import receipt_line
+        from .render_store import receipt_line
 
         click.echo(receipt_line(total))
     if strict and total.quarantined:

@@ -6,8 +6,9 @@ from typing import NoReturn
 
 import click
 
-from .answers import deletion, devices, history, show
+from .answers import blame, deletion, devices, history, show
 from .append import append
+from .compare import diff, explain
 from .options import Context, json_option
 from .quarantine import quarantine
 from .stats import stats
@@ -32,7 +33,18 @@ def profilestore(context: click.Context, database: str | None) -> None:
     context.ensure_object(Context).database = database
 
 
-for command in (append, show, deletion, devices, history, quarantine, stats):
+for command in (
+    append,
+    show,
+    deletion,
+    devices,
+    history,
+    diff,
+    blame,
+    explain,
+    quarantine,
+    stats,
+):
     profilestore.add_command(command)
 
 

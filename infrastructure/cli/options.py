@@ -88,14 +88,20 @@ class InstantOrPosition(Instant):
         return super().convert(value, param, ctx)
 
 
+valid_at_option = click.option(
+    "--valid-at", type=Instant(), help="Only what happened until then."
+)
+updates_option = click.option(
+    "--updates",
+    type=click.Choice(["merge", "replace"]),
+    help="What an update does to the data.  [default: the store's setting]",
+)
+
+
 def cut_options(command: F) -> F:
     """Add the cuts of SPEC section 6, all inclusive."""
     for option in (
-        click.option(
-            "--updates",
-            type=click.Choice(["merge", "replace"]),
-            help="What an update does to the data.  [default: the store's setting]",
-        ),
+        updates_option,
         click.option(
             "--life", type=click.IntRange(0), help="Nothing of later lives of the id."
         ),
@@ -110,9 +116,7 @@ def cut_options(command: F) -> F:
             type=InstantOrPosition(),
             help="Only what was recorded until then.",
         ),
-        click.option(
-            "--valid-at", type=Instant(), help="Only what happened until then."
-        ),
+        valid_at_option,
     ):
         command = option(command)
     return command

@@ -32,7 +32,7 @@ def list_(context: Context) -> None:
     if context.json:
         print_json(write_json([_document(entry) for entry in entries]))
     else:
-        from .render import render_quarantine
+        from .render_store import render_quarantine
 
         render_quarantine(entries)
 
@@ -54,7 +54,7 @@ def show(context: Context, id_: str, *, raw: bool) -> None:
     elif context.json:
         print_json(write_json(_document(entry) | _bytes(entry.rejection.text)))
     else:
-        from .render import render_entry
+        from .render_store import render_entry
 
         render_entry(entry)
 

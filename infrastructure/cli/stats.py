@@ -19,6 +19,6 @@ def stats(context: Context) -> None:
     if context.json:
         print_json(write_json(counts))
     else:
-        from .render import render_stats
+        from .render_store import render_stats
 
         render_stats(counts)

@@ -25,12 +25,15 @@ _BLANK = b" \t\r\n"
 # All quantifiers are possessive: no pattern backtracks, each is linear in what it eats.
 _OPEN_STRING = rb'"(?:[^"\\\n]++|\\[^\n])*+'
 _STRING = _OPEN_STRING + rb'"'
+_OPENED = re.compile(_OPEN_STRING)
 _GAP = re.compile(rb"[ \t\r\n]*+")
 _GAP_IN_ARRAY = re.compile(rb"[ \t\r\n,]*+")
 # Over all that is no structure to the next bracket, with the sign before it to open,
-# or to a quote whose string does not end on its line.
+# or to a quote whose string does not end on its line or is followed by what cannot be.
 _TOKEN = re.compile(
-    rb"(?P<plain>(?:" + _STRING + rb'|[^"{}\[\]:,]++|[:,](?![ \t\r\n]*+[{\[]))*+)'
+    rb"(?P<plain>(?:"
+    + _STRING
+    + rb'(?=[ \t\r\n]*+[,:}\]])|[^"{}\[\]:,]++|[:,](?![ \t\r\n]*+[{\[]))*+)'
     rb'(?:(?P<sign>[:,]?+)[ \t\r\n]*+(?P<opens>[{\[])|(?P<closes>[}\]])|(?P<quote>"))'
 )
 _SCALAR = _STRING + rb'|(?:-?[0-9][-+.0-9eE]*+|true|false|null)(?=[ \t\r\n{\["]|\Z)'
@@ -112,8 +115,10 @@ class _Cutter:
             if end is not None:
                 yield buffer[start:end].rstrip(_BLANK)
                 start = ended = end
+                self._due = False
             elif limit - start == KEPT_BYTES:
                 self._skipping = _Skipped(buffer[start:limit])
+                self._due = False
                 start = limit
             else:
                 break
@@ -168,7 +173,6 @@ class _Cutter:
 
     def _end(self, buffer: bytes, start: int, limit: int, *, last: bool) -> int | None:
         """Find where the value ends, None if that is not before the limit."""
-        self._due = False
         if buffer[start] not in b"{[":
             lone = _LONE_IN_ARRAY if self._in_array else _LONE
             end = _over(lone, buffer, start, limit)
@@ -249,8 +253,10 @@ def _follow(buffer: bytes, start: int, limit: int) -> tuple[bool, int]:
                 if not closers:
                     return True, at
             case _:
-                line_end = buffer.find(b"\n", at, limit)
-                return False, limit if line_end < 0 else line_end
+                end = _over(_OPENED, buffer, at - 1, limit)
+                if buffer[end : min(end + 1, limit)] == b'"':
+                    end = _over(_GAP, buffer, end + 1, limit)
+                return False, limit if buffer[end:limit] == b"\\" else end
     return False, limit
 
 

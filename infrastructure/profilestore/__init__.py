@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from profilestore.domain.profile import Profile as Profile
     from profilestore.domain.receipt import Receipt as Receipt
     from profilestore.infrastructure.store import ProfileStore as ProfileStore
+    from profilestore.projections.blame import Blame as Blame
+    from profilestore.projections.blame import blame as blame
     from profilestore.projections.completeness import completeness as completeness
     from profilestore.projections.current import CurrentProfile as CurrentProfile
     from profilestore.projections.current import current_profile as current_profile
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     from profilestore.projections.deletion import deletion_status as deletion_status
     from profilestore.projections.devices import DevicePush as DevicePush
     from profilestore.projections.devices import device_push as device_push
+    from profilestore.projections.diff import Diff as Diff
+    from profilestore.projections.diff import diff as diff
+    from profilestore.projections.explain import Explanation as Explanation
+    from profilestore.projections.explain import explain as explain
     from profilestore.projections.history import History as History
     from profilestore.projections.history import history as history
 
@@ -62,10 +68,13 @@ _HOMES = {
     "domain.profile": ("Profile",),
     "domain.receipt": ("Receipt",),
     "infrastructure.store": ("ProfileStore",),
+    "projections.blame": ("Blame", "blame"),
     "projections.completeness": ("completeness",),
     "projections.current": ("CurrentProfile", "current_profile"),
     "projections.deletion": ("DeletionStatus", "deletion_status"),
     "projections.devices": ("DevicePush", "device_push"),
+    "projections.diff": ("Diff", "diff"),
+    "projections.explain": ("Explanation", "explain"),
     "projections.history": ("History", "history"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

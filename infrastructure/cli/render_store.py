@@ -1,0 +1,80 @@
+"""What a store holds, for people: receipts, numbers, the quarantine."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from profilestore.domain.receipt import Receipt
+from profilestore.domain.timestamps import format_timestamp
+from profilestore.infrastructure.log.quarantine import QuarantineEntry
+
+from .layout import print_rows, when
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """Say in one line what became of a delivery."""
+    return (
+        f"{receipt.received} received: {receipt.accepted} accepted, "
+        f"{receipt.duplicate} duplicate, {receipt.quarantined} quarantined, "
+        f"{receipt.ignored} ignored"
+    )
+
+
+def render_stats(counts: Mapping[str, Any]) -> None:
+    """Print what a store holds."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in counts.items():
+        if not isinstance(value, Mapping):
+            table.add_row(Text(name, "dim"), f"{value:,}")
+            continue
+        table.add_row(Text(name, "dim"), f"{sum(value.values()):,}")
+        for key, number in value.items():
+            table.add_row(Text(f"  {key}"), f"{number:,}")
+    Console().print(table)
+
+
+def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
+    """Print the quarantine: what and whence in one line, why in the next."""
+    console = Console()
+    entry = None
+    for entry in entries:
+        times = f"{entry.deliveries} times, first" if entry.deliveries > 1 else "once,"
+        line = Text.assemble(
+            (entry.id[:12], "bold"),
+            f"  {entry.rejection.reason:<17}  {times} ",
+            f"{format_timestamp(entry.first_at)}  from {entry.ingress}",
+        )
+        console.print(line, soft_wrap=True)
+        console.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)
+    if entry is None:
+        console.print("nothing is in quarantine")
+
+
+def render_entry(entry: QuarantineEntry) -> None:
+    """Print one quarantine entry with what was received."""
+    rejection = entry.rejection
+    space, profile_id = rejection.profile or (None, None)
+    rows = {
+        "id": entry.id,
+        "reason": rejection.reason,
+        "why": _problems(entry),
+        "first": when(entry.first_at),
+        "last": when(entry.last_at),
+        "times": entry.deliveries,
+        "from": entry.ingress,
+        "space": space,
+        "profile": profile_id,
+        "event": rejection.event_id,
+        "name": rejection.name,
+        "size": f"{len(rejection.text):,} bytes",
+    }
+    console = Console()
+    print_rows(console, rows)
+    console.print(Text(rejection.text.decode(errors="backslashreplace")))
+
+
+def _problems(entry: QuarantineEntry) -> str:
+    return "; ".join(f"{p.pointer} {p.rule}".strip() for p in entry.rejection.problems)
