@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import NoneType
 
 from .errors import InvalidArgumentError
 from .events import RecordedEvent
@@ -14,6 +15,14 @@ class UpdatePolicy(StrEnum):
 
     MERGE = "merge"
     REPLACE = "replace"
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "valid_at": (datetime,),
+    "known_at": (datetime, int),
+    "at_revision": (int,),
+    "life": (int,),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,11 @@ class Cut:
     updates: UpdatePolicy = UpdatePolicy.MERGE
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            bound = getattr(self, name)
+            if isinstance(bound, bool) or not isinstance(bound, (*kinds, NoneType)):
+                told = " or ".join(kind.__name__ for kind in kinds)
+                raise InvalidArgumentError(name, f"{bound!r} is no {told}")
         for name in ("valid_at", "known_at"):
             bound = getattr(self, name)
             if isinstance(bound, datetime) and bound.utcoffset() is None:
@@ -38,8 +52,8 @@ class Cut:
                 raise InvalidArgumentError(name, rule)
         for name in ("known_at", "at_revision", "life"):
             bound = getattr(self, name)
-            if isinstance(bound, int) and bound < 0:
-                raise InvalidArgumentError(name, "must not be negative")
+            if isinstance(bound, int) and not 0 <= bound < 2**63:
+                raise InvalidArgumentError(name, "must be from 0 to 2^63-1")
 
     def knows(self, recorded: RecordedEvent) -> bool:
         """Tell whether an event was recorded within the bound of `known_at`."""

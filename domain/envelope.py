@@ -183,13 +183,25 @@ def _profile_id(envelope: _ProfileEnvelope) -> str:
     return inner or outer or ""
 
 
+_RULES = {
+    "missing": "is missing",
+    "value_error": "{error}",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} character",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be an integer",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+
+
 def _problems(error: ValidationError) -> list[Problem]:
     return [
         Problem(
             "".join(f"/{_escape(str(part))}" for part in detail["loc"]),
-            "is missing"
-            if detail["type"] == "missing"
-            else detail["msg"].removeprefix("Value error, "),
+            _RULES.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {})),
         )
         for detail in error.errors(include_url=False, include_input=False)
     ]

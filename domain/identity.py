@@ -36,3 +36,11 @@ class ProfileKey(NamedTuple):
 @lru_cache(maxsize=65536)
 def _stream_id(key: ProfileKey) -> UUID:
     return uuid5(UUID(key.api_space_id), key.profile_id)
+
+
+def partition_of(profile: ProfileKey, partitions: int) -> int:
+    """Say where a profile lives: its stream id as a number, modulo the partitions.
+
+    The streams that exist were placed by this, so it never changes.
+    """
+    return profile.stream_id.int % partitions

@@ -43,10 +43,10 @@ _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return "is not valid UTF-8"
+        return "it is not valid UTF-8"
     if "truncated" in str(error):
         # So the decoder calls a lone surrogate at the end of a string, too.
-        return "is truncated, or has a lone surrogate"
+        return "the JSON is truncated, or has a lone surrogate"
     return str(error).removeprefix("JSON is malformed: ").lower()
 
 

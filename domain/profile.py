@@ -23,7 +23,7 @@ class Profile:
 
     key: ProfileKey
     version: int
-    """How many events the stream had when it was read."""
+    """Of the last event in scope."""
     events: tuple[RecordedEvent, ...]
     """In order of arrival."""
     cut: Cut = field(default_factory=Cut)

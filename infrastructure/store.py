@@ -1,15 +1,17 @@
 """The store: deliveries in, profiles out. Composition of all the parts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import BinaryIO, Self
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import Application
 from eventsourcing.persistence import Mapper
 from eventsourcing.utils import Environment, EnvType
 
+from profilestore.domain.admission import Outcome
 from profilestore.domain.cut import Cut, UpdatePolicy
+from profilestore.domain.envelope import read_event
 from profilestore.domain.errors import (
     DamagedDeliveryError,
     InvalidArgumentError,
@@ -31,8 +33,9 @@ from .ingress.delivery import (
 from .log.database import BUSY_SECONDS, Database
 from .log.factory import LogFactory
 from .log.mapper import LogMapper
-from .log.quarantine import Quarantine
+from .log.quarantine import Quarantine, QuarantineEntry, Settled, Settlement
 from .log.stats import count
+from .log.streams import Streams
 from .log.writer import LogWriter
 
 Event = bytes | Mapping[str, object] | ProfileEvent
@@ -59,6 +62,7 @@ class ProfileStore(Application[UUID]):
             _space(space): policy for space, policy in (space_updates or {}).items()
         }
         self._writer = LogWriter(database)
+        self._streams = Streams(database)
         self.quarantine = Quarantine(database)
         super().__init__()
 
@@ -96,8 +100,11 @@ class ProfileStore(Application[UUID]):
             delivery = delivery.encode("utf-8", "surrogatepass")
         if isinstance(delivery, bytes | bytearray | memoryview):
             return self._append(read_delivery(bytes(delivery)), ingress)
-        if isinstance(delivery, Mapping):
+        if isinstance(delivery, Mapping | ProfileEvent):
             delivery = [delivery]
+        if not isinstance(delivery, Iterable):
+            rule = "must be the bytes of a delivery, or an iterable of events"
+            raise InvalidArgumentError("delivery", rule)
         return self._append(read_events(map(_text, delivery)), ingress)
 
     def append_stream(
@@ -136,6 +143,10 @@ class ProfileStore(Application[UUID]):
             progress(receipt)
         return receipt
 
+    def key(self, api_space_id: str, profile_id: str) -> ProfileKey:
+        """Name a profile; raise InvalidArgumentError for what is no API space id."""
+        return ProfileKey(_space(api_space_id), profile_id)
+
     def profile(  # noqa: PLR0913 - the cuts of SPEC section 6, all by name
         self,
         api_space_id: str,
@@ -152,7 +163,7 @@ class ProfileStore(Application[UUID]):
         Times need an offset. Raise ProfileNotFoundError if nothing is in scope,
         InvalidArgumentError for a bound or an API space id that is none.
         """
-        key = ProfileKey(_space(api_space_id), profile_id)
+        key = self.key(api_space_id, profile_id)
         default = self._space_updates.get(key.api_space_id, self._updates)
         cut = Cut(
             valid_at=valid_at,
@@ -161,13 +172,49 @@ class ProfileStore(Application[UUID]):
             life=life,
             updates=default if updates is None else _policy(updates),
         )
-        try:
-            profile: Profile = self.repository.get(
-                key.stream_id, projector_func=Profile.project
-            )
-        except AggregateNotFoundError:
-            raise ProfileNotFoundError(*key) from None
+        profile = Profile.project(None, self._streams.read(key, cut))
+        if profile is None:
+            raise ProfileNotFoundError(*key, scope=str(cut))
         return profile.at(cut)
+
+    def replay(
+        self, entry_ids: Iterable[str] = (), *, by: str = "", dry_run: bool = False
+    ) -> list[tuple[str, Outcome]]:
+        """Append quarantined events again, all that wait or those of the ids.
+
+        Answer what became of each, or with `dry_run` what would. Accepted ones and
+        duplicates are settled as replayed; what is still refused stays as it is.
+        """
+        entries = [self.quarantine.entry(id_) for id_ in entry_ids] or list(
+            self.quarantine.entries()
+        )
+        outcomes = []
+        for entry in entries:
+            item = read_event(entry.rejection.text)
+            (outcome,) = self._writer.judge([item])
+            if outcome is not Outcome.QUARANTINED and not dry_run:
+                self._writer.append([item], entry.ingress)
+                self._settle(entry, Settled.REPLAYED, by, outcome.value)
+            outcomes.append((entry.id, outcome))
+        return outcomes
+
+    def discard(
+        self, entry_id: str, *, by: str, why: str, purge: bool = False
+    ) -> QuarantineEntry:
+        """Decide that a quarantined event is not wanted: a fact that is kept.
+
+        Its bytes stay as evidence unless `purge` is given. Raise
+        QuarantineEntryNotFoundError if there is no such entry.
+        """
+        entry = self.quarantine.entry(entry_id)
+        self._settle(entry, Settled.DISCARDED, by, why)
+        if purge:
+            self.quarantine.purge(entry)
+        return self.quarantine.entry(entry.id)
+
+    def _settle(self, entry: QuarantineEntry, how: Settled, by: str, why: str) -> None:
+        now = datetime.now(UTC)
+        self.quarantine.settle(entry, Settlement(how, now, by, why))
 
     def stats(self) -> dict[str, object]:
         """Count events by name, profiles, spaces, quarantine, ignored, positions."""

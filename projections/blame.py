@@ -3,7 +3,7 @@
 from typing import Any
 
 from profilestore.domain.events import RecordedEvent
-from profilestore.domain.json_values import json_equal
+from profilestore.domain.json_values import json_equal, sort_members
 from profilestore.domain.profile import Profile
 
 from .answer import Answer, Time, View
@@ -49,7 +49,7 @@ def blame(profile: Profile) -> Blame:
                 occurred_at=origins[name].event.occurred_at,
                 recorded_at=origins[name].recorded_at,
             )
-            for name, value in (state.data or {}).items()
+            for name, value in sort_members(state.data or {}).items()
         },
     )
 

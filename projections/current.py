@@ -3,6 +3,7 @@
 from typing import Any
 
 from profilestore.domain.events import RecordedEvent
+from profilestore.domain.json_values import sort_members
 from profilestore.domain.profile import Profile
 
 from .answer import Answer, Time
@@ -33,7 +34,7 @@ def current_profile(profile: Profile) -> CurrentProfile:
         profile,
         account_id=_account_id(life.devices + life.lifecycle),
         status=state.status,
-        data=state.data,
+        data=sort_members(state.data),
         revision=last and last.revision,
         etag=last and last.content.etag,
         event_id=last and last.event_id,

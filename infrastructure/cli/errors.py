@@ -1,5 +1,7 @@
 """Which error ends the command with which exit code (SPEC section 8)."""
 
+import click
+
 from profilestore.domain.errors import (
     DamagedDeliveryError,
     InvalidArgumentError,
@@ -7,14 +9,17 @@ from profilestore.domain.errors import (
     StorageError,
 )
 
-EXIT_CODES: dict[type[Exception], int] = {
+EXIT_CODES: dict[type[BaseException], int] = {
     InvalidArgumentError: 2,
     DamagedDeliveryError: 2,
     NotFoundError: 4,
     StorageError: 6,
+    OSError: 1,
+    click.Abort: 130,
+    KeyboardInterrupt: 130,
 }
 
 
-def exit_code(error: Exception) -> int | None:
-    """Look an error up; None if it is none of ours."""
+def exit_code(error: BaseException) -> int | None:
+    """Look an error up; None if nobody expected it."""
     return next((code for t, code in EXIT_CODES.items() if isinstance(error, t)), None)

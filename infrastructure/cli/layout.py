@@ -1,6 +1,8 @@
 """How output for people is laid out: rows, tables, times."""
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +22,12 @@ STYLES = {
 _UNITS = {"year": 31_556_952, "day": 86_400, "hour": 3_600, "minute": 60}
 
 
+def console() -> Console:
+    """Make a console; what is piped is as wide as it needs to be."""
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=1000) if wide else Console()
+
+
 def print_rows(console: Console, rows: Mapping[str, object]) -> None:
     """Print names and values; what is null is left out."""
     width = max(map(len, rows), default=0) + 2
@@ -28,7 +36,8 @@ def print_rows(console: Console, rows: Mapping[str, object]) -> None:
             continue
         text = value if isinstance(value, Text) else Text(str(value))
         lines = Text("\n" + " " * width).join(text.split("\n"))
-        console.print(Text(f"{name:<{width}}", "dim") + lines, soft_wrap=True)
+        label = (f"{name:<{width}}", "dim")
+        console.print(Text.assemble(label, lines), soft_wrap=True)
 
 
 def table(*columns: str) -> Table:
@@ -46,12 +55,13 @@ def styled(word: str, rest: str = "") -> Text:
 
 def indented(value: object) -> str:
     """Lay JSON out for reading; `--json` has the exact document."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def inline(value: object) -> str:
     """Write JSON in one line, for reading."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return printable(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def second(instant: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -9,6 +10,7 @@ import click
 from .answers import blame, deletion, devices, history, show
 from .append import append
 from .compare import diff, explain
+from .export import export
 from .options import Context, json_option
 from .quarantine import quarantine
 from .stats import stats
@@ -28,7 +30,7 @@ def profilestore(context: click.Context, database: str | None) -> None:
     """Store profile events; ask what a profile is, was, and was known to be.
 
     Exit codes: 0 done, 1 unexpected, 2 usage, 3 quarantined with --strict, 4 not found,
-    5 a check failed, 6 the database cannot be reached or written.
+    6 the database cannot be reached or written, 130 interrupted.
     """
     context.ensure_object(Context).database = database
 
@@ -42,6 +44,7 @@ for command in (
     diff,
     blame,
     explain,
+    export,
     quarantine,
     stats,
 ):
@@ -50,6 +53,9 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = profilestore.main(standalone_mode=False, prog_name="profilestore")
         sys.stdout.flush()
@@ -57,24 +63,30 @@ def main() -> NoReturn:
         # The reader of our output has gone, as with `| head`: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except click.exceptions.Exit as exit_:
-        code = exit_.exit_code
-    except click.ClickException as error:
-        code = _fail(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        code = _fail("interrupted; what was reported is stored", 130)
-    except Exception as error:
-        from .errors import exit_code
-
-        known = exit_code(error)
-        if known is None:
-            raise
-        notes = getattr(error, "__notes__", [])
-        code = _fail("; ".join([str(error), *notes]), known)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = error.exit_code
+    except (click.exceptions.Exit, click.ClickException) as error:
+        code = error.exit_code
+        if isinstance(error, click.ClickException):
+            _say(error.format_message())
+    except (Exception, click.Abort, KeyboardInterrupt) as error:  # noqa: BLE001 - judged there
+        code = _failed(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int) -> int:
+def _failed(error: BaseException) -> int:
+    """Say what went wrong in a line; what nobody expected is raised on."""
+    from .errors import exit_code
+
+    known = exit_code(error)
+    if known is None:
+        raise error
+    notes = getattr(error, "__notes__", [])
+    _say("; ".join([str(error) or "interrupted", *notes]))
+    return known
+
+
+def _say(message: str) -> None:
     line = " ".join(message.split())
     click.echo(f"{click.style('profilestore:', fg='red')} {line}", err=True)
-    return code

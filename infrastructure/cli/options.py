@@ -30,8 +30,14 @@ class Context:
         from profilestore.infrastructure.store import ProfileStore
 
         settings = Settings.from_environment()
+        url = self.database or settings.database
+        if url.rstrip("/") in ("sqlite:", "sqlite+pysqlite:") or ":memory:" in url:
+            raise click.BadParameter(
+                f"{url!r} names no file: what is appended would be gone at once",
+                param_hint="--database",
+            )
         return ProfileStore.open(
-            self.database or settings.database,
+            url,
             updates=settings.updates,
             space_updates=settings.space_updates,
             busy_seconds=settings.busy_seconds,
@@ -85,7 +91,10 @@ class InstantOrPosition(Instant):
         text = str(value)
         if text.isascii() and text.isdigit():
             return int(text)
-        return super().convert(value, param, ctx)
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message}; or a position of the log", param, ctx)
 
 
 valid_at_option = click.option(
@@ -103,7 +112,10 @@ def cut_options(command: F) -> F:
     for option in (
         updates_option,
         click.option(
-            "--life", type=click.IntRange(0), help="Nothing of later lives of the id."
+            "--life",
+            type=click.IntRange(0),
+            metavar="N",
+            help="Life N of the id, nothing later.",
         ),
         click.option(
             "--at-revision",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import sys
-from base64 import b64encode
-from typing import TYPE_CHECKING
+from getpass import getuser
 
 import click
 
 from .options import Context, json_option, pass_context, print_json
-
-if TYPE_CHECKING:
-    from profilestore.infrastructure.log.quarantine import QuarantineEntry
 
 
 @click.group()
@@ -21,16 +17,18 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
+@click.option("--all", "settled", is_flag=True, help="Also what was settled.")
 @json_option
 @pass_context
-def list_(context: Context) -> None:
-    """List the entries, oldest first."""
+def list_(context: Context, *, settled: bool) -> None:
+    """List the entries that wait for a decision, oldest first."""
     from profilestore.domain.json_values import write_json
+    from profilestore.infrastructure.bundle import entry_document
 
     with context.open() as store:
-        entries = list(store.quarantine.entries())
+        entries = list(store.quarantine.entries(settled=settled))
     if context.json:
-        print_json(write_json([_document(entry) for entry in entries]))
+        print_json(write_json([entry_document(e, whole=False) for e in entries]))
     else:
         from .render_store import render_quarantine
 
@@ -45,43 +43,58 @@ def list_(context: Context) -> None:
 def show(context: Context, id_: str, *, raw: bool) -> None:
     """Show the entry whose id is, or begins with, ID."""
     from profilestore.domain.json_values import write_json
+    from profilestore.infrastructure.bundle import entry_document
 
+    if raw and context.json:
+        raise click.UsageError("give --raw or --json, not both")
     with context.open() as store:
         entry = store.quarantine.entry(id_)
     if raw:
         sys.stdout.buffer.write(entry.rejection.text)
         sys.stdout.buffer.flush()
     elif context.json:
-        print_json(write_json(_document(entry) | _bytes(entry.rejection.text)))
+        print_json(write_json(entry_document(entry)))
     else:
         from .render_store import render_entry
 
         render_entry(entry)
 
 
-def _document(entry: QuarantineEntry) -> dict[str, object]:
-    from profilestore.domain.timestamps import format_timestamp
+@quarantine.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--dry-run", is_flag=True, help="Tell what would happen, do nothing.")
+@json_option
+@pass_context
+def replay(context: Context, *, ids: tuple[str, ...], dry_run: bool) -> None:
+    """Append the entries again: those named, or all that wait for a decision."""
+    from profilestore.domain.json_values import write_json
 
-    rejection = entry.rejection
-    space, profile_id = rejection.profile or (None, None)
-    return {
-        "id": entry.id,
-        "reason": rejection.reason,
-        "problems": [problem._asdict() for problem in rejection.problems],
-        "ingress": entry.ingress,
-        "firstAt": format_timestamp(entry.first_at),
-        "lastAt": format_timestamp(entry.last_at),
-        "deliveries": entry.deliveries,
-        "apiSpaceId": space,
-        "profileId": profile_id,
-        "eventId": rejection.event_id,
-        "name": rejection.name,
-        "size": len(rejection.text),
-    }
+    with context.open() as store:
+        outcomes = store.replay(ids, by=getuser(), dry_run=dry_run)
+    if context.json:
+        print_json(write_json([{"id": i, "outcome": o} for i, o in outcomes]))
+        return
+    for id_, outcome in outcomes:
+        click.echo(f"{id_[:12]}  {'would be ' if dry_run else ''}{outcome}")
+    if not outcomes:
+        click.echo("nothing is in quarantine")
 
 
-def _bytes(text: bytes) -> dict[str, str]:
-    try:
-        return {"text": text.decode()}
-    except UnicodeDecodeError:
-        return {"base64": b64encode(text).decode()}
+@quarantine.command()
+@click.argument("id_", metavar="ID")
+@click.option("--why", required=True, help="The reason, which is kept.")
+@click.option("--by", default=getuser, help="Who decides.  [default: you]")
+@click.option("--purge", is_flag=True, help="Forget the bytes, too.")
+@json_option
+@pass_context
+def discard(context: Context, *, id_: str, why: str, by: str, purge: bool) -> None:
+    """Decide that an entry is not wanted; the decision is kept, as are the bytes."""
+    from profilestore.domain.json_values import write_json
+    from profilestore.infrastructure.bundle import entry_document
+
+    with context.open() as store:
+        entry = store.discard(id_, by=by, why=why, purge=purge)
+    if context.json:
+        print_json(write_json(entry_document(entry, whole=False)))
+    else:
+        click.echo(f"{entry.id[:12]}  discarded{' and purged' if purge else ''}")

@@ -21,6 +21,7 @@ from profilestore.projections.explain import Explanation
 from profilestore.projections.history import History
 
 from .layout import (
+    console,
     indented,
     inline,
     print_rows,
@@ -72,7 +73,7 @@ def _(answer: DeletionStatus) -> None:
             str(period.life),
             styled(period.status),
             second(period.from_),
-            second(period.to) if period.to else "now",
+            second(period.to) if period.to else "open",
             period.event_id,
         )
     _print(answer, rows, periods)
@@ -98,32 +99,32 @@ def _(answer: DevicePush) -> None:
 
 @render.register
 def _(answer: History) -> None:
-    console = _print(answer, {})
+    out = _print(answer, {})
     life = None
     for event in answer.events:
         if event.life != life:
             life = event.life
-            console.print(Text(f"\nlife {life}", "bold"))
+            out.print(Text(f"\nlife {life}", "bold"))
         what = f"{event.name.removeprefix('profile.'):<15} revision {event.revision}"
         line = Text.assemble(second(event.occurred_at), "  ", (what, "bold"))
         line.append(f"  position {event.position}  {event.event_id}", "dim")
-        console.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True)
         if event.late:
             late = f"    late: known since {second(event.recorded_at)} only"
-            console.print(Text(late, "magenta"), soft_wrap=True)
-        _print_changes(console, event.changes)
+            out.print(Text(late, "magenta"), soft_wrap=True)
+        _print_changes(out, event.changes)
 
 
 @render.register
 def _(answer: Diff) -> None:
-    console = Console()
-    _print_title(console, answer.profile_id, answer.api_space_id, answer.life)
+    out = console()
+    _print_title(out, answer.profile_id, answer.api_space_id, answer.life)
     for sign, cut, style in (("---", answer.from_, "red"), ("+++", answer.to, "green")):
         told = ", ".join(_cut(cut)) or "now"
-        console.print(Text(f"{sign} {told}", style), soft_wrap=True)
-    _print_changes(console, answer.changes)
+        out.print(Text(f"{sign} {told}", style), soft_wrap=True)
+    _print_changes(out, answer.changes)
     if not answer.changes:
-        console.print("no difference")
+        out.print("no difference")
 
 
 @render.register
@@ -142,22 +143,23 @@ def _(answer: Blame) -> None:
 
 @render.register
 def _(answer: Explanation) -> None:
-    console = _print(answer, {})
+    out = _print(answer, {})
     bounds = (_known(answer.known_from), _known(answer.known_to))
-    count = f"{len(answer.events)} events" if answer.events else "nothing"
+    number = len(answer.events)
+    count = f"{number or 'no'} event{'' if number == 1 else 's'}"
     told = "{} came to be known after {} until {}".format(count, *bounds)
-    console.print(Text(told, "cyan"), soft_wrap=True)
+    out.print(Text(told, "cyan"), soft_wrap=True)
     for event in answer.events:
         what = f"{event.name.removeprefix('profile.')} of {second(event.occurred_at)}"
         line = Text.assemble(second(event.recorded_at), "  ", (what, "bold"))
         line.append(f"  revision {event.revision}  {event.event_id}", "dim")
-        console.print(line, soft_wrap=True)
-        _print_changes(console, event.changes)
+        out.print(line, soft_wrap=True)
+        _print_changes(out, event.changes)
         if not event.changes:
-            console.print(Text("    changed nothing", "dim"))
+            out.print(Text("    changed nothing", "dim"))
 
 
-def _print_changes(console: Console, changes: list[Change]) -> None:
+def _print_changes(out: Console, changes: list[Change]) -> None:
     for change in changes:
         sign, style = _SIGNS[change.op]
         values = {
@@ -166,28 +168,28 @@ def _print_changes(console: Console, changes: list[Change]) -> None:
             Op.REPLACE: f"{inline(change.previous)} -> {inline(change.value)}",
         }
         line = f"    {sign} {printable(change.path)}  {values[change.op]}"
-        console.print(Text(line, style), soft_wrap=True)
+        out.print(Text(line, style), soft_wrap=True)
 
 
 def _print(
     answer: Answer, rows: Mapping[str, object], below: Table | None = None
 ) -> Console:
-    console = Console()
-    _print_title(console, answer.profile_id, answer.api_space_id, answer.life)
+    out = console()
+    _print_title(out, answer.profile_id, answer.api_space_id, answer.life)
     if cut := ", ".join(_cut(answer.cut)):
-        console.print(Text(cut, "cyan"))
-    print_rows(console, rows)
+        out.print(Text(cut, "cyan"))
+    print_rows(out, rows)
     if below is not None and below.row_count:
-        console.print(below)
-    return console
+        out.print(below)
+    return out
 
 
 def _print_title(
-    console: Console, profile_id: str, api_space_id: str, life: int | None
+    out: Console, profile_id: str, api_space_id: str, life: int | None
 ) -> None:
     of_life = "" if life is None else f"  life {life}"
     rest = f"{of_life}  in API space {api_space_id}"
-    console.print(Text.assemble((printable(profile_id), "bold"), rest), soft_wrap=True)
+    out.print(Text.assemble((printable(profile_id), "bold"), rest), soft_wrap=True)
 
 
 def _cut(cut: CutView) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,7 +10,10 @@ from profilestore.domain.receipt import Receipt
 from profilestore.domain.timestamps import format_timestamp
 from profilestore.infrastructure.log.quarantine import QuarantineEntry
 
-from .layout import print_rows, when
+from .layout import console, print_rows, printable, when
+
+SHOWN = 4000
+"""Characters of a quarantined event that are shown."""
 
 
 def receipt_line(receipt: Receipt) -> str:
@@ -33,12 +35,12 @@ def render_stats(counts: Mapping[str, Any]) -> None:
         table.add_row(Text(name, "dim"), f"{sum(value.values()):,}")
         for key, number in value.items():
             table.add_row(Text(f"  {key}"), f"{number:,}")
-    Console().print(table)
+    console().print(table)
 
 
 def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
     """Print the quarantine: what and whence in one line, why in the next."""
-    console = Console()
+    out = console()
     entry = None
     for entry in entries:
         times = f"{entry.deliveries} times, first" if entry.deliveries > 1 else "once,"
@@ -47,10 +49,10 @@ def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
             f"  {entry.rejection.reason:<17}  {times} ",
             f"{format_timestamp(entry.first_at)}  from {entry.ingress}",
         )
-        console.print(line, soft_wrap=True)
-        console.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)
+        out.print(line, soft_wrap=True)
+        out.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)
     if entry is None:
-        console.print("nothing is in quarantine")
+        out.print("nothing is in quarantine")
 
 
 def render_entry(entry: QuarantineEntry) -> None:
@@ -70,11 +72,22 @@ def render_entry(entry: QuarantineEntry) -> None:
         "event": rejection.event_id,
         "name": rejection.name,
         "size": f"{len(rejection.text):,} bytes",
+        "settled": _settled(entry),
     }
-    console = Console()
-    print_rows(console, rows)
-    console.print(Text(rejection.text.decode(errors="backslashreplace")))
+    out = console()
+    print_rows(out, rows)
+    text = rejection.text.decode(errors="backslashreplace")
+    out.print(Text("\n".join(map(printable, text[:SHOWN].split("\n")))), soft_wrap=True)
+    if len(text) > SHOWN:
+        out.print(Text("... (--raw prints all of it)", "dim"))
 
 
 def _problems(entry: QuarantineEntry) -> str:
     return "; ".join(f"{p.pointer} {p.rule}".strip() for p in entry.rejection.problems)
+
+
+def _settled(entry: QuarantineEntry) -> str | None:
+    if entry.settlement is None:
+        return None
+    how = entry.settlement
+    return f"{how.settled} by {how.by}, {when(how.at)}: {how.why}"

@@ -7,7 +7,7 @@ from profilestore.domain.envelope import read_event
 from profilestore.domain.events import ProfileEvent
 from profilestore.domain.rejection import Ignored, Problem, Reason, Rejection
 
-from .compression import chunks
+from .compression import DamagedStreamError, chunks
 from .frames import KEPT_BYTES, Oversized, frames
 
 Delivered = ProfileEvent | Rejection | Ignored
@@ -40,13 +40,19 @@ def _batches(
 ) -> Iterator[list[Delivered]]:
     batch: list[Delivered] = []
     size = 0
-    for group in groups:
-        for frame in group:
-            batch.append(_read(frame))
-            size += len(frame) if isinstance(frame, bytes) else len(frame.head)
-            if len(batch) >= BATCH_EVENTS or size >= BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
+    try:
+        for group in groups:
+            for frame in group:
+                batch.append(_read(frame))
+                size += len(frame) if isinstance(frame, bytes) else len(frame.head)
+                if len(batch) >= BATCH_EVENTS or size >= BATCH_BYTES:
+                    yield batch
+                    batch, size = [], 0
+    except DamagedStreamError:
+        # What came whole before the damage is not to be lost with it.
+        if batch:
+            yield batch
+        raise
     if batch:
         yield batch
 

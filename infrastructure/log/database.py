@@ -22,7 +22,12 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
 
@@ -40,6 +45,14 @@ GENESIS = bytes(32)
 """The chain before the first event."""
 
 BUSY_SECONDS = 60.0
+
+_HINTS = {
+    "not a database": "; it is some other file, name another",
+    "malformed": "; the file is damaged, restore it from a backup",
+    "unable to open": "; see that it may be read and written",
+    "readonly": "; see that the file and its directory may be written",
+    "full": "; free some space and try again",
+}
 
 
 class Database:
@@ -67,10 +80,14 @@ class Database:
         cls, url: str, *, create: bool = True, busy_seconds: float = BUSY_SECONDS
     ) -> Self:
         """Open a database by its URL; a new file is made if `create`."""
+        if busy_seconds < 0:
+            raise InvalidArgumentError("busy_seconds", "must not be negative")
         parsed = _parse(url)
         path = parsed.database
-        if path and path != ":memory:" and not Path(path).exists():
-            if not create:
+        if path and path != ":memory:":
+            if Path(path).is_dir():
+                raise StoreUnavailableError(f"{path} is a directory; name a file in it")
+            if not create and not (Path(path).exists() and Path(path).stat().st_size):
                 raise StoreUnavailableError(
                     f"no store at {path}: append events first, or name another"
                 )
@@ -126,7 +143,7 @@ class Database:
 
     def _ready(self) -> int:
         """Make the schema in an empty database, or check it; answer the partitions."""
-        with self._translated(), self._writer.connect() as connection:
+        with self.read() as connection:
             tables = inspect(connection).get_table_names()
         if not tables:
             self._create(partitions=1)
@@ -180,13 +197,14 @@ class Database:
             if "locked" in cause or "busy" in cause:
                 raise StoreBusyError(self.busy_seconds) from error
             raise self._unavailable(cause) from error
+        except IntegrityError:
+            raise  # of a caller's version or event id: the caller knows which
         except DBAPIError as error:
-            if error.orig is None or "file is not a database" not in str(error.orig):
-                raise
             raise self._unavailable(str(error.orig)) from error
 
     def _unavailable(self, cause: str) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self._writer.url.database}: {cause}")
+        hint = next((h for part, h in _HINTS.items() if part in cause), "")
+        return StoreUnavailableError(f"{self._writer.url.database}: {cause}{hint}")
 
 
 def _parse(url: str) -> URL:
@@ -194,7 +212,12 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         parsed = None
-    if parsed is None or parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+    if (
+        parsed is None
+        or parsed.drivername not in ("sqlite", "sqlite+pysqlite")
+        or parsed.host
+        or parsed.query
+    ):
         raise InvalidArgumentError(
             "database", f"{url!r} is no URL of a store; write sqlite:///FILE"
         )

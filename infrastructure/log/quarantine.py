@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, insert, select, update
 
 from profilestore.domain.errors import QuarantineEntryNotFoundError
-from profilestore.domain.identity import ProfileKey
+from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.json_values import write_json
 from profilestore.domain.rejection import Problem, Reason, Rejection
-from profilestore.domain.timestamps import from_microseconds
+from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
 from .database import Database
 from .head import Head
@@ -29,6 +30,24 @@ class QuarantineEntry:
     first_at: datetime
     last_at: datetime
     deliveries: int
+    settlement: "Settlement | None"
+
+
+class Settled(StrEnum):
+    """How an entry was settled."""
+
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The fact that somebody decided on an entry."""
+
+    settled: Settled
+    at: datetime
+    by: str
+    why: str
 
 
 def entry_id(rejection: Rejection) -> str:
@@ -80,9 +99,24 @@ class Quarantine:
                 )
             )
 
-    def entries(self) -> Iterator[QuarantineEntry]:
-        """List all entries, oldest first."""
-        query = select(quarantine).order_by(quarantine.c.first_at, quarantine.c.id)
+    def entries(self, *, settled: bool = False) -> Iterator[QuarantineEntry]:
+        """List the entries that wait for a decision, or all, oldest first."""
+        return self._select(*(() if settled else (quarantine.c.settled.is_(None),)))
+
+    def naming(self, profile: ProfileKey) -> Iterator[QuarantineEntry]:
+        """List all entries that name a profile, settled ones too."""
+        return self._select(
+            quarantine.c.partition == partition_of(profile, self._database.partitions),
+            quarantine.c.api_space_id == profile.api_space_id,
+            quarantine.c.profile_id == profile.profile_id,
+        )
+
+    def _select(self, *which: ColumnElement[bool]) -> Iterator[QuarantineEntry]:
+        query = (
+            select(quarantine)
+            .where(*which)
+            .order_by(quarantine.c.first_at, quarantine.c.id)
+        )
         with self._database.read() as connection:
             for row in connection.execution_options(yield_per=100).execute(query):
                 yield _entry(row)
@@ -103,6 +137,26 @@ class Quarantine:
             raise QuarantineEntryNotFoundError(id_prefix, len(rows))
         return _entry(rows[0])
 
+    def settle(self, entry: QuarantineEntry, settlement: Settlement) -> None:
+        """Write down what was decided on an entry; the bytes stay."""
+        self._update(
+            entry,
+            settled=settlement.settled.value,
+            settled_at=to_microseconds(settlement.at),
+            settled_by=settlement.by,
+            settled_why=settlement.why,
+        )
+
+    def purge(self, entry: QuarantineEntry) -> None:
+        """Forget the bytes of an entry; that it was there stays."""
+        self._update(entry, text=b"")
+
+    def _update(self, entry: QuarantineEntry, **values: object) -> None:
+        with self._database.write() as connection:
+            connection.execute(
+                update(quarantine).where(quarantine.c.id == entry.id).values(**values)
+            )
+
 
 def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:
     return QuarantineEntry(
@@ -121,4 +175,12 @@ def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:
         first_at=from_microseconds(row.first_at),
         last_at=from_microseconds(row.last_at),
         deliveries=row.deliveries,
+        settlement=Settlement(
+            Settled(row.settled),
+            from_microseconds(row.settled_at),
+            row.settled_by,
+            row.settled_why,
+        )
+        if row.settled
+        else None,
     )

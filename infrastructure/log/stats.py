@@ -28,6 +28,7 @@ def count(database: Database) -> dict[str, object]:
             ),
             "quarantine": counts(
                 select(quarantine.c.reason, func.count())
+                .where(quarantine.c.settled.is_(None))
                 .group_by(quarantine.c.reason)
                 .order_by(quarantine.c.reason)
             ),

@@ -97,10 +97,16 @@ quarantine = Table(
     Column("event_id", String),
     Column("name", String),
     Column("text", LargeBinary, nullable=False),
+    Column("settled", String),
+    Column("settled_at", BigInteger),
+    Column("settled_by", String),
+    Column("settled_why", String),
     PrimaryKeyConstraint("partition", "id"),
     Index("quarantine_by_time", "partition", "first_at"),
+    Index("quarantine_by_profile", "partition", "api_space_id", "profile_id"),
 )
-"""What could not be accepted, whole. `id` is derived from reason and bytes."""
+"""What could not be accepted, whole. `id` is derived from reason and bytes; `settled`
+is `replayed` or `discarded`, null while nobody has decided."""
 
 ignored = Table(
     "ignored",

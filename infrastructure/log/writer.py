@@ -1,14 +1,15 @@
 """Deliveries into the log: one transaction a batch, an outcome for each event."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
 from profilestore.domain.admission import Outcome, admit, conflict
 from profilestore.domain.events import ProfileEvent
-from profilestore.domain.identity import ProfileKey
+from profilestore.domain.identity import partition_of
 from profilestore.domain.rejection import Ignored, Rejection
 
 from .database import Database
@@ -41,16 +42,27 @@ class LogWriter:
 
     def append(self, batch: Sequence[Delivered], ingress: str) -> list[Outcome]:
         """Store a batch durably; answer each event's outcome, in the batch's order."""
+        return self._each(batch, lambda head, share: _append(head, share, ingress))
+
+    def judge(self, batch: Sequence[Delivered]) -> list[Outcome]:
+        """Say what `append` would answer, and store nothing."""
+        return self._each(batch, lambda head, share: _decide(head, share).outcomes)
+
+    def _each(
+        self,
+        batch: Sequence[Delivered],
+        of_partition: Callable[[Head, list[Delivered]], list[Outcome]],
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = [Outcome.IGNORED] * len(batch)
         shares: dict[int, list[int]] = defaultdict(list)
         for index, item in enumerate(batch):
             shares[self._partition(item)].append(index)
         with self._database.write() as connection:
             for partition in sorted(shares):
-                head = Head.lock(connection, partition)
                 share = shares[partition]
-                decided = _append(head, [batch[i] for i in share], ingress)
-                for index, outcome in zip(share, decided, strict=True):
+                head = Head.lock(connection, partition)
+                answers = of_partition(head, [batch[i] for i in share])
+                for index, outcome in zip(share, answers, strict=True):
                     outcomes[index] = outcome
         return outcomes
 
@@ -62,42 +74,45 @@ class LogWriter:
         return int(entry_id(item), 16) % self._database.partitions
 
 
-def partition_of(profile: ProfileKey, partitions: int) -> int:
-    """Say where a profile lives: its stream id as a number, modulo the partitions.
+@dataclass
+class _Decisions:
+    """What a partition's share of a batch comes to."""
 
-    The streams that exist were placed by this, so it never changes.
-    """
-    return profile.stream_id.int % partitions
+    outcomes: list[Outcome] = field(default_factory=list)
+    fresh: list[ProfileEvent] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    foreign: Counter[str] = field(default_factory=Counter)
+
+
+def _decide(head: Head, batch: Sequence[Delivered]) -> _Decisions:
+    first = _stored(head, [item for item in batch if isinstance(item, ProfileEvent)])
+    decisions = _Decisions()
+    for item in batch:
+        match item:
+            case ProfileEvent():
+                outcome = admit(item, first.get(_key(item)))
+                if outcome is Outcome.ACCEPTED:
+                    first[_key(item)] = item
+                    decisions.fresh.append(item)
+                elif outcome is Outcome.QUARANTINED:
+                    decisions.rejections.append(conflict(item))
+            case Rejection():
+                outcome = Outcome.QUARANTINED
+                decisions.rejections.append(item)
+            case Ignored(name):
+                outcome = Outcome.IGNORED
+                decisions.foreign[name] += 1
+        decisions.outcomes.append(outcome)
+    return decisions
 
 
 def _append(head: Head, batch: Sequence[Delivered], ingress: str) -> list[Outcome]:
     """Decide on a partition's share of a batch and write what follows from it."""
-    first = _stored(head, [item for item in batch if isinstance(item, ProfileEvent)])
-    outcomes: list[Outcome] = []
-    fresh: list[ProfileEvent] = []
-    rejections: list[Rejection] = []
-    foreign: Counter[str] = Counter()
-    for item in batch:
-        match item:
-            case ProfileEvent():
-                key = _key(item)
-                outcome = admit(item, first.get(key))
-                if outcome is Outcome.ACCEPTED:
-                    first[key] = item
-                    fresh.append(item)
-                elif outcome is Outcome.QUARANTINED:
-                    rejections.append(conflict(item))
-                outcomes.append(outcome)
-            case Rejection():
-                rejections.append(item)
-                outcomes.append(Outcome.QUARANTINED)
-            case Ignored(name):
-                foreign[name] += 1
-                outcomes.append(Outcome.IGNORED)
-    head.append(_in_streams(head, fresh))
-    Quarantine.write(head, rejections, ingress)
-    _count(head, foreign)
-    return outcomes
+    decisions = _decide(head, batch)
+    head.append(_in_streams(head, decisions.fresh))
+    Quarantine.write(head, decisions.rejections, ingress)
+    _count(head, decisions.foreign)
+    return decisions.outcomes
 
 
 def _key(event: ProfileEvent) -> EventKey:

@@ -89,3 +89,7 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(f"profilestore.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -1,0 +1,84 @@
+"""Reading profiles' streams: the cut is made in SQL, on the columns beside the text."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select
+
+from profilestore.domain.cut import Cut
+from profilestore.domain.errors import UnreadableEventError
+from profilestore.domain.events import EVENT_TYPES, RecordedEvent
+from profilestore.domain.identity import ProfileKey, partition_of
+from profilestore.domain.timestamps import from_microseconds, to_microseconds
+
+from .database import Database
+from .tables import events
+
+_COLUMNS = (
+    events.c.name,
+    events.c.event_id,
+    events.c.revision,
+    events.c.occurred_at,
+    events.c.state,
+    events.c.version,
+    events.c.position,
+    events.c.recorded_at,
+)
+
+
+class Streams:
+    """The streams of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, key: ProfileKey, cut: Cut) -> list[RecordedEvent]:
+        """Read what happened and was recorded within the bounds, in order of arrival.
+
+        Bounds of life and revision are left to the profile: they need its order.
+        """
+        query = (
+            select(*_COLUMNS)
+            .where(
+                events.c.partition == partition_of(key, self._database.partitions),
+                events.c.stream_id == key.stream_id,
+                *_within(cut),
+            )
+            .order_by(events.c.version)
+        )
+        with self._database.read() as connection:
+            return [_recorded(key, *row) for row in connection.execute(query)]
+
+
+def _within(cut: Cut) -> list[ColumnElement[bool]]:
+    bounds = []
+    if cut.valid_at is not None:
+        bounds.append(events.c.occurred_at <= to_microseconds(cut.valid_at))
+    if isinstance(cut.known_at, datetime):
+        bounds.append(events.c.recorded_at <= to_microseconds(cut.known_at))
+    elif cut.known_at is not None:
+        bounds.append(events.c.position <= cut.known_at)
+    return bounds
+
+
+def _recorded(  # noqa: PLR0913, PLR0917 - a row
+    key: ProfileKey,
+    name: str,
+    event_id: str,
+    revision: int,
+    occurred_at: int,
+    text: bytes,
+    version: int,
+    position: int,
+    recorded_at: int,
+) -> RecordedEvent:
+    event_type = EVENT_TYPES.get(name)
+    if event_type is None:
+        raise UnreadableEventError(position, f"{name!r} is no profile event")
+    event = event_type(
+        profile=key,
+        event_id=event_id,
+        revision=revision,
+        occurred_at=from_microseconds(occurred_at),
+        text=text,
+    )
+    return RecordedEvent(event, version, position, from_microseconds(recorded_at))
