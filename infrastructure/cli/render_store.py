@@ -48,6 +48,7 @@ def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
             (entry.id[:12], "bold"),
             f"  {entry.rejection.reason:<17}  {times} ",
             f"{format_timestamp(entry.first_at)}  from {entry.ingress}",
+            f"  {entry.settlement.settled}" if entry.settlement else "",
         )
         out.print(line, soft_wrap=True)
         out.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from profilestore import ProfileStore
+from profilestore import ProfileNotFoundError, ProfileStore
+from profilestore.domain.events import RecordedEvent
 
 SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
 
 APPENDER = f"""
 import sys
-from profilestore import ProfileStore
+from profilestore import ProfileNotFoundError, ProfileStore
+from profilestore.domain.events import RecordedEvent
 url, first, count, size = sys.argv[1], *map(int, sys.argv[2:5])
 with ProfileStore.open(url) as store:
     print("open", flush=True)
@@ -31,10 +33,12 @@ with ProfileStore.open(url) as store:
 """
 
 
-def appender(url: str, first: int, count: int, size: int) -> subprocess.Popen[str]:
+def appender(
+    url: str, first: int, count: int, size: int, code: str = APPENDER
+) -> subprocess.Popen[str]:
     arguments = [url, *map(str, (first, count, size))]
     return subprocess.Popen(
-        [sys.executable, "-c", APPENDER, *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -70,6 +74,32 @@ def test_killed_while_appending_what_was_reported_is_there_once(url: str) -> Non
             assert len(stored) % size == 0
             assert store.stats()["positions"] == {0: len(stored)}
     assert len(reported) > 20
+
+
+def test_reported_before_it_is_stored_it_can_be_lost(url: str) -> None:
+    """The control of the test above: it is the answer after the commit that protects."""
+    store, say = "store.append(batch)", "print(start, flush=True)"
+    assert f"{store}\n        {say}" in APPENDER
+    hasty = APPENDER.replace(f"{store}\n        {say}", f"{say}\n        {store}")
+    with ProfileStore.open(url) as opened:
+        for first in range(0, 100_000, 10_000):
+            with appender(url, first, 5_000, 500, hasty) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                last = int(process.stdout.readline())
+                process.send_signal(signal.SIGKILL)
+            if f"e{last}" not in {
+                r.event.event_id for p in range(7) for r in _events(opened, f"p{p}")
+            }:
+                return
+    raise AssertionError("nothing was ever lost: the test above proves nothing")
+
+
+def _events(store: ProfileStore, profile_id: str) -> tuple[RecordedEvent, ...]:
+    try:
+        return store.profile(SPACE, profile_id).events
+    except ProfileNotFoundError:
+        return ()
 
 
 def test_processes_that_append_at_once_lose_nothing(url: str) -> None:
