@@ -13,8 +13,10 @@ CLOCK_SKEW = timedelta(seconds=5)
 """How much later than an event of its life the first create may be stamped."""
 
 _occurred_at = attrgetter("event.occurred_at")
-_by_time = attrgetter("event.occurred_at", "event.revision", "event.event_id")
-_by_revision = attrgetter("event.revision", "event.occurred_at", "event.event_id")
+by_time = attrgetter("event.occurred_at", "event.revision", "event.event_id")
+"""The order of creates and of device events."""
+by_revision = attrgetter("event.revision", "event.occurred_at", "event.event_id")
+"""The order of the other lifecycle events within a life."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def lives_of(events: Iterable[RecordedEvent]) -> tuple[Life, ...]:
     for recorded in events:
         is_create = isinstance(recorded.event, ProfileCreated)
         (creates if is_create else others).append(recorded)
-    creates.sort(key=_by_time)
+    creates.sort(key=by_time)
     times = [_occurred_at(create) for create in creates]
     members: list[list[RecordedEvent]] = [[] for _ in range(len(creates) + 1)]
     for recorded in others:
@@ -96,6 +98,6 @@ def _life(
         number=number,
         create=create,
         lifecycle=((create,) if create else ())
-        + tuple(sorted(lifecycle, key=_by_revision)),
-        devices=tuple(sorted(devices, key=_by_time)),
+        + tuple(sorted(lifecycle, key=by_revision)),
+        devices=tuple(sorted(devices, key=by_time)),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypedDict, Unpack
 from uuid import UUID
 
 from eventsourcing.application import Application
@@ -22,6 +22,11 @@ from profilestore.domain.identity import ProfileKey, normalise_api_space_id
 from profilestore.domain.json_values import write_json
 from profilestore.domain.profile import Profile
 from profilestore.domain.receipt import Receipt
+from profilestore.projections.current import (
+    CurrentProfile,
+    current_from,
+    current_profile,
+)
 
 from .ingress.compression import DamagedStreamError
 from .ingress.delivery import (
@@ -30,6 +35,7 @@ from .ingress.delivery import (
     read_events,
     read_stream,
 )
+from .log.checkpoints import Checkpoints
 from .log.database import BUSY_SECONDS, Database
 from .log.factory import LogFactory
 from .log.mapper import LogMapper
@@ -40,6 +46,19 @@ from .log.writer import LogWriter
 
 Event = bytes | Mapping[str, object] | ProfileEvent
 Progress = Callable[[Receipt], None]
+
+LONG = 1000
+"""Events from which on a profile is worth checkpoints."""
+
+
+class Cuts(TypedDict, total=False):
+    """The bounds of SPEC section 6 and the update policy, by name."""
+
+    valid_at: datetime | None
+    known_at: datetime | int | None
+    at_revision: int | None
+    life: int | None
+    updates: str | None
 
 
 class ProfileStore(Application[UUID]):
@@ -63,6 +82,7 @@ class ProfileStore(Application[UUID]):
         }
         self._writer = LogWriter(database)
         self._streams = Streams(database)
+        self._checkpoints = Checkpoints(database, self._streams)
         self.quarantine = Quarantine(database)
         super().__init__()
 
@@ -147,16 +167,8 @@ class ProfileStore(Application[UUID]):
         """Name a profile; raise InvalidArgumentError for what is no API space id."""
         return ProfileKey(_space(api_space_id), profile_id)
 
-    def profile(  # noqa: PLR0913 - the cuts of SPEC section 6, all by name
-        self,
-        api_space_id: str,
-        profile_id: str,
-        *,
-        valid_at: datetime | None = None,
-        known_at: datetime | int | None = None,
-        at_revision: int | None = None,
-        life: int | None = None,
-        updates: str | None = None,
+    def profile(
+        self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
     ) -> Profile:
         """Read a profile, or what the inclusive bounds leave of it (SPEC section 6).
 
@@ -164,14 +176,33 @@ class ProfileStore(Application[UUID]):
         InvalidArgumentError for a bound or an API space id that is none.
         """
         key = self.key(api_space_id, profile_id)
+        return self._profile(key, self._cut(key, cut))
+
+    def current(
+        self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
+    ) -> CurrentProfile:
+        """Answer the current profile: `current_profile(store.profile(...))`, sooner.
+
+        Long profiles are answered from checkpoints, at the head and at any `valid_at`;
+        the first question to one makes them.
+        """
+        key = self.key(api_space_id, profile_id)
+        bounds = self._cut(key, cut)
+        standing = self._checkpoints.standing(key, bounds)
+        if standing:
+            return current_from(key, bounds, standing)
+        profile = self._profile(key, bounds)
+        if len(profile.events) >= LONG:
+            self._checkpoints.make(key, bounds.updates)
+        return current_profile(profile)
+
+    def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
+        bounds: dict[str, Any] = {**cut}
+        updates = bounds.pop("updates", None)
         default = self._space_updates.get(key.api_space_id, self._updates)
-        cut = Cut(
-            valid_at=valid_at,
-            known_at=known_at,
-            at_revision=at_revision,
-            life=life,
-            updates=default if updates is None else _policy(updates),
-        )
+        return Cut(updates=default if updates is None else _policy(updates), **bounds)
+
+    def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
         profile = Profile.project(None, self._streams.read(key, cut))
         if profile is None:
             raise ProfileNotFoundError(*key, scope=str(cut))

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from profilestore.domain.events import RecordedEvent
+from profilestore.domain.cut import Cut
+from profilestore.domain.identity import ProfileKey
 from profilestore.domain.json_values import sort_members
 from profilestore.domain.profile import Profile
 
-from .answer import Answer, Time
-from .completeness import Completeness, completeness
-from .state import Status, fold
+from .answer import Answer, CutView, Time
+from .completeness import Completeness
+from .standing import Standing
+from .state import Status
 
 
 class CurrentProfile(Answer):
@@ -27,24 +29,23 @@ class CurrentProfile(Answer):
 
 def current_profile(profile: Profile) -> CurrentProfile:
     """Fold the current life of a profile."""
-    life = profile.life
-    state = fold(life.events(), profile.cut.updates)
-    last = life.lifecycle[-1].event if life.lifecycle else None
-    return CurrentProfile.about(
-        profile,
-        account_id=_account_id(life.devices + life.lifecycle),
-        status=state.status,
-        data=sort_members(state.data),
-        revision=last and last.revision,
-        etag=last and last.content.etag,
-        event_id=last and last.event_id,
-        created_at=life.create and life.create.event.occurred_at,
-        updated_at=last and last.occurred_at,
-        completeness=completeness(life),
+    return current_from(profile.key, profile.cut, Standing.of(profile))
+
+
+def current_from(key: ProfileKey, cut: Cut, standing: Standing) -> CurrentProfile:
+    """Answer from how a profile stands."""
+    return CurrentProfile(
+        api_space_id=key.api_space_id,
+        profile_id=key.profile_id,
+        life=standing.life,
+        cut=CutView.of(cut),
+        account_id=standing.account_id,
+        status=standing.state.status or Status.UNKNOWN,
+        data=sort_members(standing.state.data),
+        revision=standing.revision,
+        etag=standing.etag,
+        event_id=standing.event_id,
+        created_at=standing.created_at,
+        updated_at=standing.updated_at,
+        completeness=standing.completeness,
     )
-
-
-def _account_id(events: tuple[RecordedEvent, ...]) -> int | None:
-    """Take the last account id there is: not every delivery carries one."""
-    ids = (recorded.event.content.account_id for recorded in reversed(events))
-    return next((id_ for id_ in ids if id_ is not None), None)

@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from profilestore.domain.profile import Profile
+    from profilestore.infrastructure.store import ProfileStore
     from profilestore.projections.answer import Answer
 
 
-def _answer(function: Callable[[Profile], Answer]) -> click.Command:
+def _of_profile(function: Callable[[Profile], Answer]) -> click.Command:
     """Make a command of a function from a profile to an answer."""
+
+    def answer(store: ProfileStore, space: str, profile: str, **cut: Any) -> Answer:
+        return function(store.profile(space, profile, **cut))
+
+    return _answer(update_wrapper(answer, function))
+
+
+def _answer(function: Callable[..., Answer]) -> click.Command:
+    """Make a command of a function from a store, a name and a cut to an answer."""
 
     @json_option
     @cut_options
@@ -26,7 +36,7 @@ def _answer(function: Callable[[Profile], Answer]) -> click.Command:
     @pass_context
     def command(context: Context, /, space: str, profile: str, **cut: Any) -> None:
         with context.open() as store:
-            answer = function(store.profile(space, profile, **cut))
+            answer = function(store, space, profile, **cut)
         if context.json:
             print_json(answer.to_json())
         else:
@@ -38,14 +48,12 @@ def _answer(function: Callable[[Profile], Answer]) -> click.Command:
 
 
 @_answer
-def show(profile: Profile) -> Answer:
+def show(store: ProfileStore, space: str, profile: str, **cut: Any) -> Answer:
     """Show what PROFILE in API space SPACE is."""
-    from profilestore.projections.current import current_profile
-
-    return current_profile(profile)
+    return store.current(space, profile, **cut)
 
 
-@_answer
+@_of_profile
 def deletion(profile: Profile) -> Answer:
     """Show whether PROFILE is deleted, since when and by whom."""
     from profilestore.projections.deletion import deletion_status
@@ -53,7 +61,7 @@ def deletion(profile: Profile) -> Answer:
     return deletion_status(profile)
 
 
-@_answer
+@_of_profile
 def devices(profile: Profile) -> Answer:
     """Show whether PROFILE can be pushed to, and if not, why."""
     from profilestore.projections.devices import device_push
@@ -61,7 +69,7 @@ def devices(profile: Profile) -> Answer:
     return device_push(profile)
 
 
-@_answer
+@_of_profile
 def history(profile: Profile) -> Answer:
     """Show all events of PROFILE in the order of their source."""
     from profilestore.projections.history import history as project
@@ -69,7 +77,7 @@ def history(profile: Profile) -> Answer:
     return project(profile)
 
 
-@_answer
+@_of_profile
 def blame(profile: Profile) -> Answer:
     """Show which event set each member of PROFILE's data."""
     from profilestore.projections.blame import blame as project

@@ -5,12 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from profilestore.domain.timestamps import to_microseconds
 
 from .logged_event import LoggedEvent, digest, link
-from .tables import events, heads, streams
+from .tables import checkpoints, events, heads, streams
 
 CHUNK = 500
 """Keys looked up by one statement."""
@@ -139,6 +147,7 @@ class Head:
         if fresh:
             self.connection.execute(insert(streams), fresh)
         if longer:
+            self._drop_checkpoints([row for row in rows if row.occurred_at is not None])
             self.connection.execute(
                 update(streams)
                 .where(
@@ -150,3 +159,20 @@ class Head:
                 .values(version=bindparam("to")),
                 longer,
             )
+
+    def _drop_checkpoints(self, rows: Sequence[LoggedEvent]) -> None:
+        """Drop the checkpoints that a late event makes wrong, from its time on."""
+        if not rows:
+            return
+        earliest: dict[UUID, int] = {}
+        for row in rows:
+            stream_id, occurred_at = UUID(str(row.originator_id)), row.occurred_at or 0
+            earliest[stream_id] = min(earliest.get(stream_id, occurred_at), occurred_at)
+        self.connection.execute(
+            delete(checkpoints).where(
+                checkpoints.c.partition == self.partition,
+                checkpoints.c.stream_id == bindparam("of"),
+                checkpoints.c.until >= bindparam("from_time"),
+            ),
+            [{"of": of, "from_time": time} for of, time in earliest.items()],
+        )

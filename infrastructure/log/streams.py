@@ -1,8 +1,9 @@
 """Reading profiles' streams: the cut is made in SQL, on the columns beside the text."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from profilestore.domain.cut import Cut
 from profilestore.domain.errors import UnreadableEventError
@@ -36,17 +37,30 @@ class Streams:
 
         Bounds of life and revision are left to the profile: they need its order.
         """
-        query = (
-            select(*_COLUMNS)
-            .where(
-                events.c.partition == partition_of(key, self._database.partitions),
-                events.c.stream_id == key.stream_id,
-                *_within(cut),
-            )
-            .order_by(events.c.version)
-        )
+        query = self._query(key, cut).order_by(events.c.version)
         with self._database.read() as connection:
             return [_recorded(key, *row) for row in connection.execute(query)]
+
+    def read_later(
+        self,
+        connection: Connection,
+        key: ProfileKey,
+        cut: Cut,
+        *,
+        after: datetime,
+        limit: int,
+    ) -> list[RecordedEvent]:
+        """Read at most so many events within the bounds that happened after a time."""
+        later = events.c.occurred_at > to_microseconds(after)
+        query = self._query(key, cut).where(later).limit(limit)
+        return [_recorded(key, *row) for row in connection.execute(query)]
+
+    def _query(self, key: ProfileKey, cut: Cut) -> Select[Any]:
+        return select(*_COLUMNS).where(
+            events.c.partition == partition_of(key, self._database.partitions),
+            events.c.stream_id == key.stream_id,
+            *_within(cut),
+        )
 
 
 def _within(cut: Cut) -> list[ColumnElement[bool]]:

@@ -78,6 +78,7 @@ events = Table(
     Index("events_by_version", "partition", "stream_id", "version", unique=True),
     # The event id before the stream: a batch looks its ids up in one statement.
     Index("events_by_event_id", "partition", "event_id", "stream_id", unique=True),
+    Index("events_by_time", "partition", "stream_id", "occurred_at"),
 )
 """The log. `state` is the exact JSON text of the event."""
 
@@ -117,6 +118,20 @@ ignored = Table(
     PrimaryKeyConstraint("partition", "name"),
 )
 """How many events of other families came, by name."""
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("partition", Integer, nullable=False),
+    Column("stream_id", Uuid, nullable=False),
+    Column("updates", String, nullable=False),
+    Column("fold", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("partition", "stream_id", "updates", "fold", "until"),
+)
+"""A cache: how long profiles stood when all events until a time are folded."""
 
 tracking = Table(
     "tracking",

@@ -1,0 +1,149 @@
+"""A checkpoint is a cache: with it or without, the answer is the same bytes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profilestore import Cut, ProfileNotFoundError, ProfileStore, current_profile
+from profilestore.domain.cut import UpdatePolicy
+from profilestore.infrastructure import store as module
+from profilestore.infrastructure.log.checkpoints import Checkpoints
+from profilestore.projections.current import current_from
+from tests.histories import as_json, deliveries_of, histories
+from tests.property.test_cuts import instants
+
+SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
+
+
+def used(store: ProfileStore, checkpoints: Checkpoints, key: Any, cut: Cut) -> bool:
+    """Compare the answer of a checkpoint, if there is one, with that of the fold."""
+    standing = checkpoints.standing(key, cut)
+    if standing is None:
+        return False
+    profile = store.profile(*key, valid_at=cut.valid_at, updates=cut.updates)
+    answer = current_from(key, cut, standing)
+    assert answer.to_json() == current_profile(profile).to_json()
+    return True
+
+
+@st.composite
+def two_parts(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
+    deliveries = draw(deliveries_of(draw(histories())))
+    at = draw(st.integers(0, len(deliveries)))
+    return deliveries[:at], deliveries[at:]
+
+
+@settings(max_examples=400)
+@given(
+    two_parts(),
+    st.lists(st.none() | instants, max_size=6),
+    st.sampled_from(UpdatePolicy),
+    st.integers(1, 3),
+)
+def test_an_answer_from_a_checkpoint_is_that_of_the_fold(
+    parts: tuple[list[Any], list[Any]],
+    asked: list[datetime | None],
+    updates: UpdatePolicy,
+    interval: int,
+) -> None:
+    """Also after late events, which came when the checkpoints were there already."""
+    with ProfileStore.open("sqlite://") as store:
+        checkpoints = Checkpoints(store._database, store._streams, interval=interval)  # noqa: SLF001
+        keys = {
+            (e["apiSpaceId"], e.get("profileId") or e["payload"]["id"])
+            for part in parts
+            for batch in part
+            for e in batch
+        }
+        for part in parts:
+            for batch in part:
+                store.append(as_json(batch))
+            for key in {store.key(*key) for key in keys}:
+                for valid_at in (None, *asked):
+                    cut = Cut(valid_at=valid_at, updates=updates)
+                    used(store, checkpoints, key, cut)
+                checkpoints.make(key, updates)
+                for valid_at in (None, *asked):
+                    cut = Cut(valid_at=valid_at, updates=updates)
+                    used(store, checkpoints, key, cut)
+
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def minute(number: int, **members: Any) -> dict[str, Any]:
+    return {
+        "eventId": f"e{number}",
+        "apiSpaceId": SPACE,
+        "name": "profile.update" if number else "profile.create",
+        "payload": {"id": "joe", f"m{number % 7}": number},
+        "revision": number,
+        "timestamp": (START + timedelta(minutes=number)).isoformat(),
+    } | members
+
+
+def test_a_long_profile_is_answered_from_checkpoints(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONG", 200)
+    store.append([minute(n) for n in range(1000) if n != 700])
+    checkpoints = store._checkpoints  # noqa: SLF001 - whether it is used cannot be seen
+    key = store.key(SPACE, "joe")
+    times = [None, *(START + timedelta(minutes=m, seconds=30) for m in (150, 555, 998))]
+    cuts = [Cut(valid_at=time) for time in times]
+    assert not any(used(store, checkpoints, key, cut) for cut in cuts)
+
+    store.current(SPACE, "joe")
+
+    assert all(used(store, checkpoints, key, cut) for cut in cuts)
+
+    store.append([minute(700)])  # late: void from its place on, and only from there
+    assert used(store, checkpoints, key, cuts[1])
+    assert used(store, checkpoints, key, cuts[2])
+    late = store.current(SPACE, "joe")
+    assert late.completeness.complete
+    assert late.to_json() == current_profile(store.profile(SPACE, "joe")).to_json()
+
+
+def test_a_long_profile_goes_on_from_its_last_checkpoint(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONG", 200)
+    store.append([minute(n) for n in range(500)])
+    store.current(SPACE, "joe")
+    for begin in range(500, 2000, 60):
+        store.append([minute(n) for n in range(begin, begin + 60)])
+        assert used(store, store._checkpoints, store.key(SPACE, "joe"), Cut())  # noqa: SLF001
+
+
+def test_without_dropping_what_is_late_an_answer_would_be_wrong(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the drop in the append is what keeps checkpoints right."""
+    monkeypatch.setattr(module, "LONG", 200)
+    monkeypatch.setattr(
+        "profilestore.infrastructure.log.head.Head._drop_checkpoints",
+        lambda _self, _rows: None,
+    )
+    store.append([minute(n) for n in range(1000) if n != 700])
+    store.current(SPACE, "joe")
+    store.append([minute(700)])
+
+    answer = store.current(SPACE, "joe").to_json()
+    assert answer != current_profile(store.profile(SPACE, "joe")).to_json()
+
+
+def test_unknown_is_unknown_with_checkpoints_too(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONG", 200)
+    store.append([minute(n) for n in range(500)])
+    store.current(SPACE, "joe")
+    try:
+        store.current(SPACE, "joe", valid_at=START - timedelta(days=1))
+    except ProfileNotFoundError:
+        return
+    raise AssertionError
