@@ -189,12 +189,12 @@ class ProfileStore(Application[UUID]):
         key = self.key(api_space_id, profile_id)
         bounds = self._cut(key, cut)
         standing = self._checkpoints.standing(key, bounds)
+        if standing is None and self._streams.length(key) >= LONG:
+            self._checkpoints.make(key, bounds.updates)
+            standing = self._checkpoints.standing(key, bounds)
         if standing:
             return current_from(key, bounds, standing)
-        profile = self._profile(key, bounds)
-        if len(profile.events) >= LONG:
-            self._checkpoints.make(key, bounds.updates)
-        return current_profile(profile)
+        return current_profile(self._profile(key, bounds))
 
     def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
         bounds: dict[str, Any] = {**cut}

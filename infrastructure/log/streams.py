@@ -12,7 +12,7 @@ from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
 from .database import Database
-from .tables import events
+from .tables import events, streams
 
 _COLUMNS = (
     events.c.name,
@@ -40,6 +40,15 @@ class Streams:
         query = self._query(key, cut).order_by(events.c.version)
         with self._database.read() as connection:
             return [_recorded(key, *row) for row in connection.execute(query)]
+
+    def length(self, key: ProfileKey) -> int:
+        """Say how many events a stream has; 0 if there is none."""
+        query = select(streams.c.version).where(
+            streams.c.partition == partition_of(key, self._database.partitions),
+            streams.c.stream_id == key.stream_id,
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
 
     def read_later(
         self,

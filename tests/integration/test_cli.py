@@ -129,7 +129,7 @@ def test_a_damaged_file_is_said_after_what_could_be_read(
     assert f"{stored} events before the damage" in line
 
 
-@pytest.mark.parametrize("answer", ["show", "deletion", "devices", "history"])
+@pytest.mark.parametrize("answer", ["show", "deletion", "devices", "history", "blame"])
 def test_an_answer_is_exactly_its_json_document(filled: Shell, answer: str) -> None:
     document = filled.json(answer, SPACE, JOE)
 
@@ -229,6 +229,30 @@ def test_quarantine_lists_and_shows_the_exact_bytes(shell: Shell) -> None:
         (2, ("show", SPACE, JOE, "--at-revision", "x"), "--at-revision"),
         (2, ("show", SPACE, JOE, "--updates", "append"), "--updates"),
         (2, ("--database", "mysql://x", "stats"), "sqlite:///FILE"),
+        (2, ("--database", "sqlite://profiles.db", "stats"), "sqlite:///FILE"),
+        (2, ("--database", "sqlite:///", "stats"), "names no file"),
+        (2, ("--database", "sqlite:///x.db?mode=ro", "stats"), "sqlite:///FILE"),
+        (2, ("diff", SPACE, JOE), "--known-from"),
+        (2, ("diff", SPACE, JOE, "--from", "2017-05-31"), "bare date"),
+        (2, ("explain", SPACE, JOE, "--known-from", "1"), "--known-to"),
+        (2, ("show", SPACE, JOE, "--known-at", str(2**63)), "2^63"),
+        (2, ("quarantine", "discard", "ab"), "--why"),
+        (4, ("quarantine", "replay", "ab"), "no quarantine entry"),
+        (4, ("export", SPACE, "nobody"), "nobody"),
+        (
+            4,
+            (
+                "diff",
+                SPACE,
+                JOE,
+                "--to",
+                "2001-01-01T00:00:00Z",
+                "--from",
+                "2000-01-01T00:00:00Z",
+            ),
+            "2000",
+        ),
+        (6, ("--database", "sqlite:////tmp", "stats"), "directory"),
         (2, ("append", "no-such-file"), "no-such-file"),
         (2, ("append", "."), "directory"),
         (4, ("show", SPACE, "nobody"), "nobody"),
@@ -250,6 +274,86 @@ def test_bad_input_is_one_clear_line(
     assert says in filled.fails(code, *arguments)
     assert filled.json("stats") == before
     assert [p.name for p in filled.directory.glob("*.db")] == ["profilestore.db"]
+
+
+def test_diff_and_explain_tell_what_came_to_be_known(filled: Shell) -> None:
+    told = filled.json("diff", SPACE, JOE, "--known-from", "2")
+    why = filled.json(
+        "explain", SPACE, JOE, "--known-from", "2", "--known-to", "2100-01-01T00:00:00Z"
+    )
+
+    assert told["from"]["knownAt"] == 2
+    assert told["changes"] == []  # deleted and undeleted since: the same again
+    assert [event["name"] for event in why["events"]] == [
+        "profile.delete",
+        "profile.undelete",
+    ]
+    assert why["events"][0]["changes"] == [
+        {"op": "replace", "path": "/status", "value": "deleted", "previous": "active"}
+    ]
+    assert b"no difference" in filled("diff", SPACE, JOE, "--known-from", "2").stdout
+
+
+def test_an_export_can_be_appended_elsewhere(filled: Shell) -> None:
+    bundle = filled.json("export", SPACE, JOE)
+    assert len(bundle["events"]) == 3
+    assert bundle["answers"]["show"] == filled.json("show", SPACE, JOE)
+
+    events = filled("export", SPACE, JOE, "--events").stdout
+    other = ("--database", "sqlite:///other.db")
+    assert filled.json(*other, "append", stdin=events)["accepted"] == 3
+    assert filled.json(*other, "show", SPACE, JOE) == filled.json("show", SPACE, JOE)
+
+
+def test_a_decision_on_the_quarantine_is_kept(shell: Shell) -> None:
+    shell("append", stdin=b"[1]")
+    (entry,) = shell.json("quarantine", "list")
+
+    assert (
+        shell.json("quarantine", "replay", "--dry-run")[0]["outcome"] == "quarantined"
+    )
+    done = shell.json(
+        "quarantine", "discard", entry["id"], "--why", "a test", "--by", "ann"
+    )
+    assert (done["settled"]["as"], done["settled"]["by"]) == ("discarded", "ann")
+    assert shell.json("quarantine", "list") == []
+    (kept,) = shell.json("quarantine", "list", "--all")
+    assert kept["settled"] == done["settled"]
+    assert b"a test" in shell("quarantine", "show", entry["id"]).stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_for_people_nothing_is_coloured_when_piped(filled: Shell, columns: str) -> None:
+    for answer in ("show", "deletion", "devices", "history", "blame"):
+        done = filled(answer, SPACE, JOE, COLUMNS=columns)
+        assert done.returncode == 0
+        assert b"\x1b" not in done.stdout
+
+
+def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
+    done = shell()
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) > 10
+
+
+def test_output_that_cannot_be_written_is_one_line(filled: Shell) -> None:
+    done = subprocess.run(
+        f"{PROGRAM} stats > /dev/full",
+        shell=True,
+        capture_output=True,
+        cwd=filled.directory,
+        env=filled.env,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_terminal_of_few_characters_is_no_error(filled: Shell) -> None:
+    done = filled("deletion", SPACE, JOE, PYTHONIOENCODING="ascii", COLUMNS="80")
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_bad_settings_name_the_variable(filled: Shell) -> None:
