@@ -126,7 +126,11 @@ _ENVELOPES: dict[str, type[_ProfileEnvelope]] = {
 }
 
 
-def read_event(text: bytes) -> ProfileEvent | Rejection | Ignored:
+Delivered = ProfileEvent | Rejection | Ignored
+"""What one delivered event is found to be."""
+
+
+def read_event(text: bytes) -> Delivered:
     """Read one event's exact JSON text; every outcome is a value, nothing is raised."""
     if len(text) > MAX_EVENT_BYTES:
         return _reject(text, Reason.TOO_LARGE, f"is {len(text):,} bytes, over 1 MiB")
@@ -144,9 +148,7 @@ def read_event(text: bytes) -> ProfileEvent | Rejection | Ignored:
         return _invalid(text, envelope, [error.problem])
 
 
-def _read_envelope(
-    text: bytes, envelope: dict[str, Any]
-) -> ProfileEvent | Rejection | Ignored:
+def _read_envelope(text: bytes, envelope: dict[str, Any]) -> Delivered:
     name = envelope.get("name")
     if not isinstance(name, str):
         raise _FieldError(

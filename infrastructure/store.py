@@ -11,7 +11,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from profilestore.domain.admission import Outcome
 from profilestore.domain.cut import Cut, UpdatePolicy
-from profilestore.domain.envelope import read_event
+from profilestore.domain.envelope import Delivered, read_event
 from profilestore.domain.errors import (
     DamagedDeliveryError,
     InvalidArgumentError,
@@ -29,12 +29,7 @@ from profilestore.projections.current import (
 )
 
 from .ingress.compression import DamagedStreamError
-from .ingress.delivery import (
-    Delivered,
-    read_delivery,
-    read_events,
-    read_stream,
-)
+from .ingress.delivery import read_delivery, read_events, read_stream
 from .log.checkpoints import Checkpoints
 from .log.database import BUSY_SECONDS, Database
 from .log.factory import LogFactory

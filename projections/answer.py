@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from profilestore.domain.cut import Cut, UpdatePolicy
+from profilestore.domain.events import RecordedEvent
 from profilestore.domain.json_values import write_json
 from profilestore.domain.profile import Profile
 from profilestore.domain.timestamps import format_timestamp
@@ -29,6 +30,34 @@ class View(BaseModel):
     def to_json(self) -> bytes:
         """Write the document; equal answers are equal bytes."""
         return write_json(self.document())
+
+
+class EventView(View):
+    """An event as answers tell of it: its place, its two times, what it is."""
+
+    life: int
+    position: int
+    version: int
+    recorded_at: Time
+    occurred_at: Time
+    name: str
+    event_id: str
+    revision: int
+
+    @classmethod
+    def of(cls, life: int, recorded: RecordedEvent, **members: Any) -> Self:
+        """Tell of an event of a life, with what the answer adds."""
+        return cls(
+            life=life,
+            position=recorded.position,
+            version=recorded.version,
+            recorded_at=recorded.recorded_at,
+            occurred_at=recorded.event.occurred_at,
+            name=recorded.event.name,
+            event_id=recorded.event.event_id,
+            revision=recorded.event.revision,
+            **members,
+        )
 
 
 class CutView(View):

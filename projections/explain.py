@@ -14,24 +14,16 @@ from profilestore.domain.events import (
 from profilestore.domain.profile import Profile
 from profilestore.domain.source_order import lives_of
 
-from .answer import Answer, Time, View
+from .answer import Answer, EventView, Time
 from .changes import Change, changes_between
 from .state import State, evolve, fold
 
 Known = datetime | int
 
 
-class Reason(View):
+class Reason(EventView):
     """An event that came to be known, and what that did to the answer."""
 
-    life: int
-    position: int
-    version: int
-    recorded_at: Time
-    occurred_at: Time
-    name: str
-    event_id: str
-    revision: int
     changes: list[Change]
 
 
@@ -61,15 +53,9 @@ def explain(profile: Profile, *, known_from: Known, known_to: Known) -> Explanat
         before = answer.document
         answer.learn(recorded)
         reasons.append(
-            Reason(
-                life=life_of[recorded.position],
-                position=recorded.position,
-                version=recorded.version,
-                recorded_at=recorded.recorded_at,
-                occurred_at=recorded.event.occurred_at,
-                name=recorded.event.name,
-                event_id=recorded.event.event_id,
-                revision=recorded.event.revision,
+            Reason.of(
+                life_of[recorded.position],
+                recorded,
                 changes=changes_between(before, answer.document),
             )
         )

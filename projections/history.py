@@ -8,22 +8,14 @@ from typing import Any
 from profilestore.domain.events import RecordedEvent
 from profilestore.domain.profile import Profile
 
-from .answer import Answer, Time, View
+from .answer import Answer, EventView
 from .changes import Change, changes_between
 from .state import State, evolve
 
 
-class HistoryEvent(View):
+class HistoryEvent(EventView):
     """One event of the history: when it happened, when we knew, and what it did."""
 
-    life: int
-    position: int
-    version: int
-    recorded_at: Time
-    occurred_at: Time
-    name: str
-    event_id: str
-    revision: int
     etag: str | None
     late: bool
     """Recorded after an event that follows it in source order."""
@@ -47,15 +39,9 @@ def history(profile: Profile) -> History:
     for (life, recorded, after), is_late in zip(steps, late, strict=True):
         event = recorded.event
         events.append(
-            HistoryEvent(
-                life=life,
-                position=recorded.position,
-                version=recorded.version,
-                recorded_at=recorded.recorded_at,
-                occurred_at=event.occurred_at,
-                name=event.name,
-                event_id=event.event_id,
-                revision=event.revision,
+            HistoryEvent.of(
+                life,
+                recorded,
                 etag=event.content.etag,
                 late=is_late,
                 changes=changes_between(before, after),

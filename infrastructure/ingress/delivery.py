@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from profilestore.domain.envelope import read_event
-from profilestore.domain.events import ProfileEvent
-from profilestore.domain.rejection import Ignored, Problem, Reason, Rejection
+from profilestore.domain.envelope import Delivered, read_event
+from profilestore.domain.rejection import Problem, Reason, Rejection
 
 from .compression import DamagedStreamError, chunks
 from .frames import KEPT_BYTES, Oversized, frames
-
-Delivered = ProfileEvent | Rejection | Ignored
 
 BATCH_EVENTS = 2000
 BATCH_BYTES = 8 * 1024 * 1024

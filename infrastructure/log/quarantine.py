@@ -55,6 +55,11 @@ def entry_id(rejection: Rejection) -> str:
     return sha256(rejection.reason.encode() + b"\0" + rejection.text).hexdigest()[:32]
 
 
+def entry_partition(id_: str, profile: ProfileKey | None, partitions: int) -> int:
+    """Say where an entry lives: with the profile it names, if it names one."""
+    return partition_of(profile, partitions) if profile else int(id_, 16) % partitions
+
+
 class Quarantine:
     """The quarantine of a store."""
 
@@ -152,10 +157,12 @@ class Quarantine:
         self._update(entry, text=b"")
 
     def _update(self, entry: QuarantineEntry, **values: object) -> None:
+        partition = entry_partition(
+            entry.id, entry.rejection.profile, self._database.partitions
+        )
+        of_entry = (quarantine.c.partition == partition) & (quarantine.c.id == entry.id)
         with self._database.write() as connection:
-            connection.execute(
-                update(quarantine).where(quarantine.c.id == entry.id).values(**values)
-            )
+            connection.execute(update(quarantine).where(of_entry).values(**values))
 
 
 def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:

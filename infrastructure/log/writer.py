@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from profilestore.domain.admission import Outcome, admit, conflict
+from profilestore.domain.envelope import Delivered
 from profilestore.domain.events import ProfileEvent
 from profilestore.domain.identity import partition_of
 from profilestore.domain.rejection import Ignored, Rejection
@@ -16,7 +17,7 @@ from .database import Database
 from .head import CHUNK, Head
 from .logged_event import LoggedEvent
 from .mapper import to_logged, to_profile_event
-from .quarantine import Quarantine, entry_id
+from .quarantine import Quarantine, entry_id, entry_partition
 from .tables import events, ignored
 
 _BY_EVENT_ID = select(
@@ -30,7 +31,6 @@ _BY_EVENT_ID = select(
     events.c.position,
 )
 
-Delivered = ProfileEvent | Rejection | Ignored
 EventKey = tuple[UUID, str]
 
 
@@ -69,9 +69,11 @@ class LogWriter:
     def _partition(self, item: Delivered) -> int:
         if isinstance(item, Ignored):
             return 0
-        if item.profile is not None:
-            return partition_of(item.profile, self._database.partitions)
-        return int(entry_id(item), 16) % self._database.partitions
+        if isinstance(item, Rejection):
+            return entry_partition(
+                entry_id(item), item.profile, self._database.partitions
+            )
+        return partition_of(item.profile, self._database.partitions)
 
 
 @dataclass
