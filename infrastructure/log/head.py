@@ -37,7 +37,7 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
-    _versions: dict[UUID, int] = field(default_factory=dict)
+    _versions: dict[UUID, int | None] = field(default_factory=dict)
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -88,10 +88,11 @@ class Head:
                 streams.c.partition == self.partition,
                 streams.c.stream_id.in_(unread[start : start + CHUNK]),
             )
-            self._versions.update(dict.fromkeys(unread[start : start + CHUNK], 0))
+            self._versions.update(dict.fromkeys(unread[start : start + CHUNK]))
             for stream_id, version in self.connection.execute(query):
                 self._versions[stream_id] = version
-        return {s: self._versions[s] for s in wanted if self._versions[s]}
+        known = {stream_id: self._versions[stream_id] for stream_id in wanted}
+        return {s: version for s, version in known.items() if version is not None}
 
     def _values(self, row: LoggedEvent) -> dict[str, object]:
         stream_id = UUID(str(row.originator_id))

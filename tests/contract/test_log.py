@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 from freezegun import freeze_time
 from sqlalchemy import text
 
@@ -24,6 +25,7 @@ from profilestore import (
     current_profile,
 )
 from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.recorder import LogRecorder
 
 SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
 
@@ -367,3 +369,14 @@ def test_update_policies_can_be_set_by_store_space_and_query(url: str) -> None:
         assert members(other, updates="replace") == {"id", "m2"}
         with pytest.raises(InvalidArgumentError, match="merge, replace"):
             members(other, updates="append")
+
+
+def test_a_stream_may_begin_at_version_0_through_the_library(url: str) -> None:
+    """Some of the library's users count from 0: the stream goes on all the same."""
+    database = Database.open(url)
+    recorder, stream = LogRecorder(database), uuid4()
+    for version in range(3):
+        recorder.insert_events([StoredEvent(stream, version, "topic", b"state")])
+
+    assert [e.originator_version for e in recorder.select_events(stream)] == [0, 1, 2]
+    database.close()
