@@ -23,6 +23,9 @@ from .head import Head
 from .streams import Streams
 from .tables import checkpoints
 
+PATIENCE = 0.2
+"""Seconds a reader waits for the database to write its checkpoints."""
+
 
 class Checkpoints:
     """Makes and uses the checkpoints of a store's long profiles."""
@@ -103,14 +106,15 @@ class Checkpoints:
             for standing in standings
         ]
         try:
-            with self._database.write() as connection:
+            with self._database.write(wait_seconds=PATIENCE) as connection:
                 head = Head.lock(connection, partition)
                 if head.versions([key.stream_id]).get(key.stream_id) != version:
                     return
-                if anew:
-                    connection.execute(
-                        delete(checkpoints).where(*self._of(key, updates))
-                    )
+                stale = self._of(key, updates)
+                if not anew:
+                    times = [row["until"] for row in rows]
+                    stale.append(checkpoints.c.until.in_(times))
+                connection.execute(delete(checkpoints).where(*stale))
                 if rows:
                     connection.execute(insert(checkpoints), rows)
         except StorageError:

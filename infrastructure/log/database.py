@@ -95,9 +95,14 @@ class Database:
         return cls(parsed, busy_seconds=busy_seconds)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Begin a transaction to write in; durable at its end, undone on any error."""
-        with self._turn, self._translated(), self._writer.begin() as connection:
+    def write(self, *, wait_seconds: float | None = None) -> Iterator[Connection]:
+        """Begin a transaction to write in; durable at its end, undone on any error.
+
+        Another process may hold the database for `wait_seconds`, else `busy_seconds`.
+        """
+        wait = self.busy_seconds if wait_seconds is None else wait_seconds
+        engine = self._writer.execution_options(wait_seconds=wait)
+        with self._turn, self._translated(), engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -137,6 +142,10 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
+            wait = connection.get_execution_options().get(
+                "wait_seconds", self.busy_seconds
+            )
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
             connection.exec_driver_sql(f"BEGIN {mode}")
 
         return engine

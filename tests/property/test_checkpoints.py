@@ -1,5 +1,6 @@
 """A checkpoint is a cache: with it or without, the answer is the same bytes."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,6 +135,36 @@ def test_without_dropping_what_is_late_an_answer_would_be_wrong(
 
     answer = store.current(SPACE, "joe").to_json()
     assert answer != current_profile(store.profile(SPACE, "joe")).to_json()
+
+
+def test_readers_that_make_the_same_checkpoint_do_not_fail(
+    store: ProfileStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONG", 200)
+    store.append([minute(n) for n in range(500)])
+    store.current(SPACE, "joe")
+    store.append([minute(n) for n in range(500, 650)])
+    with ProfileStore.open(url) as other:
+        answers = {
+            opened.current(SPACE, "joe").to_json()
+            for _ in range(2)
+            for opened in (store, other)
+        }
+    assert len(answers) == 1
+
+
+def test_a_busy_database_keeps_no_reader_waiting(
+    store: ProfileStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints are not made then, and the answer is the fold's."""
+    monkeypatch.setattr(module, "LONG", 200)
+    store.append([minute(n) for n in range(500)])
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = store.current(SPACE, "joe")
+        assert answer.revision == 499
+        assert not used(store, store._checkpoints, store.key(SPACE, "joe"), Cut())  # noqa: SLF001
+        other.rollback()
 
 
 def test_unknown_is_unknown_with_checkpoints_too(
