@@ -1,5 +1,6 @@
 """The store: deliveries in, profiles out. Composition of all the parts."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Self, TypedDict, Unpack
@@ -19,7 +20,6 @@ from profilestore.domain.errors import (
 )
 from profilestore.domain.events import ProfileEvent
 from profilestore.domain.identity import ProfileKey, normalise_api_space_id
-from profilestore.domain.json_values import write_json
 from profilestore.domain.profile import Profile
 from profilestore.domain.receipt import Receipt
 from profilestore.projections.current import (
@@ -159,7 +159,11 @@ class ProfileStore(Application[UUID]):
         return receipt
 
     def key(self, api_space_id: str, profile_id: str) -> ProfileKey:
-        """Name a profile; raise InvalidArgumentError for what is no API space id."""
+        """Name a profile; raise InvalidArgumentError for what names none."""
+        try:
+            profile_id.encode()
+        except UnicodeEncodeError:
+            raise InvalidArgumentError("profile", "the id is not Unicode") from None
         return ProfileKey(_space(api_space_id), profile_id)
 
     def profile(
@@ -266,9 +270,18 @@ def _text(event: Event) -> bytes:
         case bytes():
             return event
         case Mapping():
-            return write_json(event)
+            return _json(event)
     rule = f"an event is bytes, a mapping or a ProfileEvent, not {type(event).__name__}"
     raise InvalidArgumentError("delivery", rule)
+
+
+def _json(event: Mapping[str, object]) -> bytes:
+    try:
+        text = json.dumps(dict(event), allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        rule = f"an event has what is not JSON: {error}"
+        raise InvalidArgumentError("delivery", rule) from None
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _space(text: str) -> str:

@@ -380,3 +380,51 @@ def test_a_stream_may_begin_at_version_0_through_the_library(url: str) -> None:
 
     assert [e.originator_version for e in recorder.select_events(stream)] == [0, 1, 2]
     database.close()
+
+
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        [event(1, payload={"id": "joe", "n": float("nan")})],
+        [event(1, payload={"id": "joe", "n": {1, 2}})],
+        [5],
+        None,
+        7,
+    ],
+)
+def test_what_is_no_delivery_is_said_and_nothing_stored(
+    store: ProfileStore, delivery: Any
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="delivery"):
+        store.append(delivery)
+
+    assert store.stats()["events"] == {}
+
+
+def test_what_is_not_unicode_names_no_profile(store: ProfileStore) -> None:
+    with pytest.raises(InvalidArgumentError, match="Unicode"):
+        store.profile(SPACE, "\udcff")
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"valid_at": "2026-05-01T00:00:00Z"},
+        {"known_at": "soon"},
+        {"known_at": True},
+        {"life": "1"},
+        {"at_revision": 1.5},
+        {"life": -1},
+        {"known_at": 2**63},
+    ],
+)
+def test_a_bound_of_another_kind_is_refused(
+    store: ProfileStore, cut: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(cut))):
+        store.profile(SPACE, "joe", **cut)
+
+
+def test_a_bound_that_does_not_exist_is_refused(store: ProfileStore) -> None:
+    with pytest.raises(TypeError, match="valid_until"):
+        store.profile(SPACE, "joe", valid_until=None)  # type: ignore[call-arg]
