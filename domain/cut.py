@@ -40,6 +40,11 @@ class Cut:
     updates: UpdatePolicy = UpdatePolicy.MERGE
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "updates", UpdatePolicy(self.updates))
+        except ValueError:
+            rule = f"{self.updates!r} is none of {', '.join(UpdatePolicy)}"
+            raise InvalidArgumentError("updates", rule) from None
         for name, kinds in _KINDS.items():
             bound = getattr(self, name)
             if isinstance(bound, bool) or not isinstance(bound, (*kinds, NoneType)):

@@ -72,8 +72,8 @@ class _DeletePayload(_Payload):
 
 
 class _Device(_Model):
-    count: Annotated[int, Field(ge=0)]
-    push_enabled: Annotated[int, Field(ge=0, alias="pushEnabled")]
+    count: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    push_enabled: Annotated[int, Field(ge=0, le=2**63 - 1, alias="pushEnabled")]
 
 
 class _DevicesPayload(_Payload):

@@ -123,7 +123,7 @@ class RecordedEvent:
     """An event in its profile's stream: the library's domain event.
 
     `version` is the place in the stream, `position` that in the log, both from 1;
-    `recorded_at` is the store's clock at commit, in UTC.
+    `recorded_at` is the store's clock when the write began, in UTC.
     """
 
     event: ProfileEvent

@@ -63,7 +63,8 @@ class Profile:
         scope = tuple(r for r in self.events if _in_time(r, cut))
         if cut.life is not None or cut.at_revision is not None:
             scope = _in_life(lives_of(scope), cut)
-        kept = replace(self, events=scope, cut=cut)
+        version = scope[-1].version if scope else 0
+        kept = replace(self, version=version, events=scope, cut=cut)
         if not scope or (cut.life is not None and kept.life.number != cut.life):
             raise ProfileNotFoundError(*self.key, scope=str(cut))
         return kept

@@ -32,7 +32,7 @@ class Settings(BaseModel):
         dict[Annotated[str, AfterValidator(normalise_api_space_id)], UpdatePolicy]
     ] = Field(default_factory=dict)
     """The same by API space: a JSON object."""
-    busy_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    busy_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 60.0
     """How long to wait for another writer."""
 
     @classmethod

@@ -1,6 +1,5 @@
 """The store: deliveries in, profiles out. Composition of all the parts."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Self, TypedDict, Unpack
@@ -19,7 +18,7 @@ from profilestore.domain.errors import (
     ProfileNotFoundError,
 )
 from profilestore.domain.events import ProfileEvent
-from profilestore.domain.identity import ProfileKey, normalise_api_space_id
+from profilestore.domain.identity import ProfileKey
 from profilestore.domain.profile import Profile
 from profilestore.domain.receipt import Receipt
 from profilestore.projections.current import (
@@ -28,6 +27,7 @@ from profilestore.projections.current import (
     current_profile,
 )
 
+from .arguments import Event, event_text, space_id, storable, update_policy
 from .ingress.compression import DamagedStreamError
 from .ingress.delivery import read_delivery, read_events, read_stream
 from .log.checkpoints import Checkpoints
@@ -39,7 +39,6 @@ from .log.stats import count
 from .log.streams import Streams
 from .log.writer import LogWriter
 
-Event = bytes | Mapping[str, object] | ProfileEvent
 Progress = Callable[[Receipt], None]
 
 LONG = 1000
@@ -73,7 +72,7 @@ class ProfileStore(Application[UUID]):
         self._database = database
         self._updates = updates
         self._space_updates = {
-            _space(space): policy for space, policy in (space_updates or {}).items()
+            space_id(space): policy for space, policy in (space_updates or {}).items()
         }
         self._writer = LogWriter(database)
         self._streams = Streams(database)
@@ -97,8 +96,10 @@ class ProfileStore(Application[UUID]):
         and `space_updates` the same for single API spaces (SPEC section 5). Raise
         InvalidArgumentError for a bad setting, StorageError if it cannot be opened.
         """
-        spaces = {s: _policy(p) for s, p in (space_updates or {}).items()}
-        default = _policy(updates)
+        spaces = {
+            space_id(s): update_policy(p) for s, p in (space_updates or {}).items()
+        }
+        default = update_policy(updates)
         database = Database.open(url, create=create, busy_seconds=busy_seconds)
         return cls(database, updates=default, space_updates=spaces)
 
@@ -120,7 +121,7 @@ class ProfileStore(Application[UUID]):
         if not isinstance(delivery, Iterable):
             rule = "must be the bytes of a delivery, or an iterable of events"
             raise InvalidArgumentError("delivery", rule)
-        return self._append(read_events(map(_text, delivery)), ingress)
+        return self._append(read_events(map(event_text, delivery)), ingress)
 
     def append_stream(
         self,
@@ -154,17 +155,18 @@ class ProfileStore(Application[UUID]):
     ) -> Receipt:
         receipt = Receipt()
         for batch in batches:
-            receipt += Receipt.of(self._writer.append(batch, ingress))
+            outcomes = self._writer.append(batch, storable(ingress))
+            receipt += Receipt.of(outcomes)
             progress(receipt)
         return receipt
 
     def key(self, api_space_id: str, profile_id: str) -> ProfileKey:
         """Name a profile; raise InvalidArgumentError for what names none."""
-        try:
-            profile_id.encode()
-        except UnicodeEncodeError:
-            raise InvalidArgumentError("profile", "the id is not Unicode") from None
-        return ProfileKey(_space(api_space_id), profile_id)
+        if not isinstance(profile_id, str):
+            raise InvalidArgumentError("profile", f"{profile_id!r} is no string")
+        if profile_id != storable(profile_id):
+            raise InvalidArgumentError("profile", "the id is not Unicode")
+        return ProfileKey(space_id(api_space_id), profile_id)
 
     def profile(
         self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
@@ -199,7 +201,9 @@ class ProfileStore(Application[UUID]):
         bounds: dict[str, Any] = {**cut}
         updates = bounds.pop("updates", None)
         default = self._space_updates.get(key.api_space_id, self._updates)
-        return Cut(updates=default if updates is None else _policy(updates), **bounds)
+        return Cut(
+            updates=default if updates is None else update_policy(updates), **bounds
+        )
 
     def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
         profile = Profile.project(None, self._streams.read(key, cut))
@@ -208,22 +212,29 @@ class ProfileStore(Application[UUID]):
         return profile.at(cut)
 
     def replay(
-        self, entry_ids: Iterable[str] = (), *, by: str = "", dry_run: bool = False
+        self,
+        entry_ids: Iterable[str] | None = None,
+        *,
+        by: str = "",
+        dry_run: bool = False,
     ) -> list[tuple[str, Outcome]]:
         """Append quarantined events again, all that wait or those of the ids.
 
         Answer what became of each, or with `dry_run` what would. Accepted ones and
         duplicates are settled as replayed; what is still refused stays as it is.
         """
-        entries = [self.quarantine.entry(id_) for id_ in entry_ids] or list(
-            self.quarantine.entries()
+        entries = (
+            list(self.quarantine.entries())
+            if entry_ids is None
+            else [self.quarantine.entry(id_) for id_ in entry_ids]
         )
         outcomes = []
         for entry in entries:
             item = read_event(entry.rejection.text)
             (outcome,) = self._writer.judge([item])
             if outcome is not Outcome.QUARANTINED and not dry_run:
-                self._writer.append([item], entry.ingress)
+                (outcome,) = self._writer.append([item], entry.ingress)
+            if outcome is not Outcome.QUARANTINED and not dry_run:
                 self._settle(entry, Settled.REPLAYED, by, outcome.value)
             outcomes.append((entry.id, outcome))
         return outcomes
@@ -244,7 +255,8 @@ class ProfileStore(Application[UUID]):
 
     def _settle(self, entry: QuarantineEntry, how: Settled, by: str, why: str) -> None:
         now = datetime.now(UTC)
-        self.quarantine.settle(entry, Settlement(how, now, by, why))
+        settlement = Settlement(how, now, storable(by), storable(why))
+        self.quarantine.settle(entry, settlement)
 
     def stats(self) -> dict[str, object]:
         """Count events by name, profiles, spaces, quarantine, ignored, positions."""
@@ -261,39 +273,3 @@ class ProfileStore(Application[UUID]):
     def construct_mapper(self) -> Mapper[UUID]:
         """Store events as their own text."""
         return LogMapper()
-
-
-def _text(event: Event) -> bytes:
-    match event:
-        case ProfileEvent():
-            return event.text
-        case bytes():
-            return event
-        case Mapping():
-            return _json(event)
-    rule = f"an event is bytes, a mapping or a ProfileEvent, not {type(event).__name__}"
-    raise InvalidArgumentError("delivery", rule)
-
-
-def _json(event: Mapping[str, object]) -> bytes:
-    try:
-        text = json.dumps(dict(event), allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        rule = f"an event has what is not JSON: {error}"
-        raise InvalidArgumentError("delivery", rule) from None
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _space(text: str) -> str:
-    try:
-        return normalise_api_space_id(text)
-    except ValueError as error:
-        raise InvalidArgumentError("API space", f"{text!r} {error}") from None
-
-
-def _policy(text: str) -> UpdatePolicy:
-    try:
-        return UpdatePolicy(text)
-    except ValueError:
-        rule = f"{text!r} is none of {', '.join(UpdatePolicy)}"
-        raise InvalidArgumentError("updates", rule) from None

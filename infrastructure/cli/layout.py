@@ -25,7 +25,13 @@ _UNITS = {"year": 31_556_952, "day": 86_400, "hour": 3_600, "minute": 60}
 def console() -> Console:
     """Make a console; what is piped is as wide as it needs to be."""
     wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=1000) if wide else Console()
+    return _Console(width=1000 if wide else None, markup=False, highlight=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, for which it is no error."""
+        raise BrokenPipeError
 
 
 def print_rows(console: Console, rows: Mapping[str, object]) -> None:
@@ -34,7 +40,7 @@ def print_rows(console: Console, rows: Mapping[str, object]) -> None:
     for name, value in rows.items():
         if value is None:
             continue
-        text = value if isinstance(value, Text) else Text(str(value))
+        text = value if isinstance(value, Text) else Text(_lines(str(value)))
         lines = Text("\n" + " " * width).join(text.split("\n"))
         label = (f"{name:<{width}}", "dim")
         console.print(Text.assemble(label, lines), soft_wrap=True)
@@ -56,7 +62,12 @@ def styled(word: str, rest: str = "") -> Text:
 def indented(value: object) -> str:
     """Lay JSON out for reading; `--json` has the exact document."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "\n".join(map(printable, text.split("\n")))
+    return _lines(text)
+
+
+def add_row(to: Table, *cells: str | Text) -> None:
+    """Add a row whose strings are text and nothing else to the terminal."""
+    to.add_row(*(c if isinstance(c, Text) else Text(printable(c)) for c in cells))
 
 
 def inline(value: object) -> str:
@@ -83,6 +94,10 @@ def _ago(span: timedelta) -> str:
             many = f"{number} {unit}{'s' if number > 1 else ''}"
             return f"{many} ago" if span > timedelta() else f"in {many}"
     return "just now"
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def printable(text: str) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from profilestore.infrastructure.store import ProfileStore
 
+POSITION_DIGITS = 19
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -89,7 +91,7 @@ class InstantOrPosition(Instant):
     ) -> datetime | int:
         """Read digits as a position and everything else as a time."""
         text = str(value)
-        if text.isascii() and text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) <= POSITION_DIGITS:
             return int(text)
         try:
             return super().convert(value, param, ctx)

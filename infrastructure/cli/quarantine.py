@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from getpass import getuser
 
 import click
 
 from .options import Context, json_option, pass_context, print_json
+
+
+def _user() -> str:
+    """Say who runs this: a container may have no name for it."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @click.group()
@@ -70,7 +79,7 @@ def replay(context: Context, *, ids: tuple[str, ...], dry_run: bool) -> None:
     from profilestore.domain.json_values import write_json
 
     with context.open() as store:
-        outcomes = store.replay(ids, by=getuser(), dry_run=dry_run)
+        outcomes = store.replay(ids or None, by=_user(), dry_run=dry_run)
     if context.json:
         print_json(write_json([{"id": i, "outcome": o} for i, o in outcomes]))
         return
@@ -83,7 +92,7 @@ def replay(context: Context, *, ids: tuple[str, ...], dry_run: bool) -> None:
 @quarantine.command()
 @click.argument("id_", metavar="ID")
 @click.option("--why", required=True, help="The reason, which is kept.")
-@click.option("--by", default=getuser, help="Who decides.  [default: you]")
+@click.option("--by", default=_user, help="Who decides.  [default: you]")
 @click.option("--purge", is_flag=True, help="Forget the bytes, too.")
 @json_option
 @pass_context

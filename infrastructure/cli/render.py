@@ -21,6 +21,7 @@ from profilestore.projections.explain import Explanation
 from profilestore.projections.history import History
 
 from .layout import (
+    add_row,
     console,
     indented,
     inline,
@@ -69,7 +70,8 @@ def _(answer: DeletionStatus) -> None:
     }
     periods = table("life", "status", "from", "to", "event")
     for period in answer.periods:
-        periods.add_row(
+        add_row(
+            periods,
             str(period.life),
             styled(period.status),
             second(period.from_),
@@ -93,7 +95,7 @@ def _(answer: DevicePush) -> None:
     }
     devices = table("class", "count", "push enabled")
     for name, device in answer.devices.items():
-        devices.add_row(Text(name), str(device["count"]), str(device["pushEnabled"]))
+        add_row(devices, name, str(device["count"]), str(device["pushEnabled"]))
     _print(answer, rows, devices)
 
 
@@ -107,7 +109,7 @@ def _(answer: History) -> None:
             out.print(Text(f"\nlife {life}", "bold"))
         what = f"{event.name.removeprefix('profile.'):<15} revision {event.revision}"
         line = Text.assemble(second(event.occurred_at), "  ", (what, "bold"))
-        line.append(f"  position {event.position}  {event.event_id}", "dim")
+        line.append(f"  position {event.position}  {printable(event.event_id)}", "dim")
         out.print(line, soft_wrap=True)
         if event.late:
             late = f"    late: known since {second(event.recorded_at)} only"
@@ -131,12 +133,13 @@ def _(answer: Diff) -> None:
 def _(answer: Blame) -> None:
     fields = table("happened", "rev", "known since", "member", "event")
     for name, origin in answer.fields.items():
-        fields.add_row(
+        add_row(
+            fields,
             second(origin.occurred_at),
             str(origin.revision),
             second(origin.recorded_at),
-            Text(name),
-            Text(origin.event_id),
+            name,
+            origin.event_id,
         )
     _print(answer, {}, fields)
 
@@ -152,7 +155,7 @@ def _(answer: Explanation) -> None:
     for event in answer.events:
         what = f"{event.name.removeprefix('profile.')} of {second(event.occurred_at)}"
         line = Text.assemble(second(event.recorded_at), "  ", (what, "bold"))
-        line.append(f"  revision {event.revision}  {event.event_id}", "dim")
+        line.append(f"  revision {event.revision}  {printable(event.event_id)}", "dim")
         out.print(line, soft_wrap=True)
         _print_changes(out, event.changes)
         if not event.changes:

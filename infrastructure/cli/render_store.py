@@ -10,7 +10,7 @@ from profilestore.domain.receipt import Receipt
 from profilestore.domain.timestamps import format_timestamp
 from profilestore.infrastructure.log.quarantine import QuarantineEntry
 
-from .layout import console, print_rows, printable, when
+from .layout import add_row, console, print_rows, printable, when
 
 SHOWN = 4000
 """Characters of a quarantined event that are shown."""
@@ -34,7 +34,7 @@ def render_stats(counts: Mapping[str, Any]) -> None:
             continue
         table.add_row(Text(name, "dim"), f"{sum(value.values()):,}")
         for key, number in value.items():
-            table.add_row(Text(f"  {key}"), f"{number:,}")
+            add_row(table, f"  {key}", f"{number:,}")
     console().print(table)
 
 
@@ -47,11 +47,11 @@ def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:
         line = Text.assemble(
             (entry.id[:12], "bold"),
             f"  {entry.rejection.reason:<17}  {times} ",
-            f"{format_timestamp(entry.first_at)}  from {entry.ingress}",
+            f"{format_timestamp(entry.first_at)}  from {printable(entry.ingress)}",
             f"  {entry.settlement.settled}" if entry.settlement else "",
         )
         out.print(line, soft_wrap=True)
-        out.print(Text(f"    {_problems(entry)}", "dim"), soft_wrap=True)
+        out.print(Text(f"    {printable(_problems(entry))}", "dim"), soft_wrap=True)
     if entry is None:
         out.print("nothing is in quarantine")
 

@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
 from typing import BinaryIO
 
 CHUNK = 1024 * 1024
@@ -26,7 +28,9 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
     if head.startswith(_GZIP):
         yield from _unpacked("gzip", gzip.GzipFile(fileobj=source), zlib.error)
     elif head == _ZSTD:
-        from backports import zstd  # noqa: PLC0415 - few streams need it
+        # Few streams need it, and from Python 3.14 on it is in the standard library.
+        name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+        zstd = import_module(name)
 
         yield from _unpacked("zstd", zstd.ZstdFile(source), zstd.ZstdError)
     else:

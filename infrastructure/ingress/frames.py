@@ -109,6 +109,7 @@ class _Cutter:
                 if cut > start and (whole := self._cut_at_once(buffer[start:cut])):
                     yield from whole
                     start, ended = cut, -1
+                    self._due = False
                     continue
             limit = min(len(buffer), start + KEPT_BYTES)
             end = self._end(buffer, start, limit, last=last and limit == len(buffer))

@@ -146,7 +146,10 @@ def _standings(profile: Profile, interval: int) -> Iterator[Standing]:
             standing, begin, done = None, index, index
         last = index + 1 == len(ordered)
         clean = last or latest[index] < earliest[index + 1]
-        if not clean or index + 1 - done < interval:
+        # Skewed clocks put events before the first create into its life; until that
+        # create is known, they are of life 0.
+        begun = life.create is None or latest[index] >= life.create.event.occurred_at
+        if not clean or not begun or index + 1 - done < interval:
             continue
         so_far = [recorded for _, recorded in ordered[done : index + 1]]
         if standing:

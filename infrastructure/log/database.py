@@ -45,6 +45,7 @@ GENESIS = bytes(32)
 """The chain before the first event."""
 
 BUSY_SECONDS = 60.0
+MOST_BUSY_SECONDS = 86_400
 
 _HINTS = {
     "not a database": "; it is some other file, name another",
@@ -80,18 +81,17 @@ class Database:
         cls, url: str, *, create: bool = True, busy_seconds: float = BUSY_SECONDS
     ) -> Self:
         """Open a database by its URL; a new file is made if `create`."""
-        if busy_seconds < 0:
-            raise InvalidArgumentError("busy_seconds", "must not be negative")
+        if not 0 <= busy_seconds <= MOST_BUSY_SECONDS:
+            rule = f"must be from 0 to {MOST_BUSY_SECONDS}"
+            raise InvalidArgumentError("busy_seconds", rule)
         parsed = _parse(url)
         path = parsed.database
         if path and path != ":memory:":
-            if Path(path).is_dir():
-                raise StoreUnavailableError(f"{path} is a directory; name a file in it")
-            if not create and not (Path(path).exists() and Path(path).stat().st_size):
-                raise StoreUnavailableError(
-                    f"no store at {path}: append events first, or name another"
-                )
-            _make_file(path)
+            try:
+                _prepare(path, create=create)
+            except (OSError, ValueError) as error:
+                cause = getattr(error, "strerror", None) or str(error)
+                raise StoreUnavailableError(f"{path}: {cause}") from error
         return cls(parsed, busy_seconds=busy_seconds)
 
     @contextmanager
@@ -219,7 +219,7 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         parsed = None
     if (
         parsed is None
@@ -233,12 +233,16 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _make_file(path: str) -> None:
-    """Make an empty file that only its owner may read: it will hold personal data."""
-    try:
+def _prepare(path: str, *, create: bool) -> None:
+    """Make a file that only its owner may read: it will hold personal data."""
+    if Path(path).is_dir():
+        raise StoreUnavailableError(f"{path} is a directory; name a file in it")
+    if create:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    elif not Path(path).exists() or not Path(path).stat().st_size:
+        raise StoreUnavailableError(
+            f"no store at {path}: append events first, or name another"
+        )
 
 
 def _set_pragmas(

@@ -1,5 +1,6 @@
 """What could not be accepted, kept whole until somebody decides."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, insert, select, tuple_, update
 
 from profilestore.domain.errors import QuarantineEntryNotFoundError
 from profilestore.domain.identity import ProfileKey, partition_of
@@ -16,8 +17,11 @@ from profilestore.domain.rejection import Problem, Reason, Rejection
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
 from .database import Database
-from .head import Head
+from .head import CHUNK, Head
 from .tables import quarantine
+
+PAGE = 100
+"""Entries read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,40 +73,21 @@ class Quarantine:
     @staticmethod
     def write(head: Head, rejections: Sequence[Rejection], ingress: str) -> None:
         """Keep rejections; the same bytes and reason again are counted."""
-        for rejection in rejections:
-            entry = entry_id(rejection)
-            again = head.connection.execute(
-                update(quarantine)
-                .where(
-                    and_(
-                        quarantine.c.partition == head.partition,
-                        quarantine.c.id == entry,
-                    )
-                )
-                .values(
-                    deliveries=quarantine.c.deliveries + 1, last_at=head.recorded_at
-                )
-            )
-            if again.rowcount:
-                continue
-            space, profile_id = rejection.profile or (None, None)
-            head.connection.execute(
-                insert(quarantine).values(
-                    partition=head.partition,
-                    id=entry,
-                    reason=rejection.reason.value,
-                    problems=write_json(rejection.problems),
-                    ingress=ingress,
-                    first_at=head.recorded_at,
-                    last_at=head.recorded_at,
-                    deliveries=1,
-                    api_space_id=space,
-                    profile_id=profile_id,
-                    event_id=rejection.event_id,
-                    name=rejection.name,
-                    text=rejection.text,
-                )
-            )
+        times = Counter(map(entry_id, rejections))
+        known = _known(head, list(times))
+        again = [
+            {"of": id_, "more": times[id_], "at": head.recorded_at} for id_ in known
+        ]
+        fresh = {entry_id(r): r for r in rejections}
+        if again:
+            head.connection.execute(_AGAIN, [{"p": head.partition} | a for a in again])
+        rows = [
+            _row(head, id_, rejection, ingress, times[id_])
+            for id_, rejection in fresh.items()
+            if id_ not in known
+        ]
+        if rows:
+            head.connection.execute(insert(quarantine), rows)
 
     def entries(self, *, settled: bool = False) -> Iterator[QuarantineEntry]:
         """List the entries that wait for a decision, or all, oldest first."""
@@ -117,14 +102,22 @@ class Quarantine:
         )
 
     def _select(self, *which: ColumnElement[bool]) -> Iterator[QuarantineEntry]:
+        """Read page by page, so that no transaction is open while others work."""
+        place = tuple_(quarantine.c.first_at, quarantine.c.id)
         query = (
             select(quarantine)
             .where(*which)
             .order_by(quarantine.c.first_at, quarantine.c.id)
+            .limit(PAGE)
         )
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=100).execute(query):
-                yield _entry(row)
+        page: Sequence[Row[tuple[object, ...]]] = []
+        while True:
+            after = [place > (page[-1].first_at, page[-1].id)] if page else []
+            with self._database.read() as connection:
+                page = connection.execute(query.where(*after)).all()
+            yield from map(_entry, page)
+            if len(page) < PAGE:
+                return
 
     def entry(self, id_prefix: str) -> QuarantineEntry:
         """Find an entry by its id, or by as much of it as no other entry begins with.
@@ -137,7 +130,8 @@ class Quarantine:
             .limit(2)
         )
         with self._database.read() as connection:
-            rows = connection.execute(query).all() if id_prefix else []
+            sound = id_prefix.isascii() and id_prefix.isalnum()
+            rows = connection.execute(query).all() if sound else []
         if len(rows) != 1:
             raise QuarantineEntryNotFoundError(id_prefix, len(rows))
         return _entry(rows[0])
@@ -163,6 +157,47 @@ class Quarantine:
         of_entry = (quarantine.c.partition == partition) & (quarantine.c.id == entry.id)
         with self._database.write() as connection:
             connection.execute(update(quarantine).where(of_entry).values(**values))
+
+
+_AGAIN = (
+    update(quarantine)
+    .where(quarantine.c.partition == bindparam("p"), quarantine.c.id == bindparam("of"))
+    .values(
+        deliveries=quarantine.c.deliveries + bindparam("more"), last_at=bindparam("at")
+    )
+)
+
+
+def _known(head: Head, ids: list[str]) -> set[str]:
+    known: set[str] = set()
+    for start in range(0, len(ids), CHUNK):
+        query = select(quarantine.c.id).where(
+            quarantine.c.partition == head.partition,
+            quarantine.c.id.in_(ids[start : start + CHUNK]),
+        )
+        known.update(head.connection.execute(query).scalars())
+    return known
+
+
+def _row(
+    head: Head, id_: str, rejection: Rejection, ingress: str, times: int
+) -> dict[str, object]:
+    space, profile_id = rejection.profile or (None, None)
+    return {
+        "partition": head.partition,
+        "id": id_,
+        "reason": rejection.reason.value,
+        "problems": write_json(rejection.problems),
+        "ingress": ingress,
+        "first_at": head.recorded_at,
+        "last_at": head.recorded_at,
+        "deliveries": times,
+        "api_space_id": space,
+        "profile_id": profile_id,
+        "event_id": rejection.event_id,
+        "name": rejection.name,
+        "text": rejection.text,
+    }
 
 
 def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:

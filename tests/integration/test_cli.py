@@ -364,8 +364,9 @@ def test_bad_settings_name_the_variable(filled: Shell) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(filled: Shell) -> None:
     done = subprocess.run(
-        f"{PROGRAM} history {SPACE} '{JOE}' | true",
+        f"set -o pipefail; {PROGRAM} history {SPACE} '{JOE}' | head -1 >/dev/null",
         shell=True,
+        executable="/bin/bash",
         capture_output=True,
         cwd=filled.directory,
         env=filled.env,
@@ -373,6 +374,38 @@ def test_a_reader_that_goes_away_is_no_error(filled: Shell) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_nothing_a_sender_wrote_acts_on_the_terminal(shell: Shell) -> None:
+    event = {
+        "eventId": "[/x]\x1b[31m",
+        "apiSpaceId": SPACE,
+        "name": "profile.delete",
+        "payload": {"id": "[bold]joe\x9b", "by": "\x1b[2J[red]"},
+        "etag": "\x1b]0;x\x07",
+        "revision": 0,
+        "timestamp": "2017-05-31T15:26:58.199Z",
+    }
+    shell("append", stdin=json.dumps([event, event | {"revision": -1}]).encode())
+    shell("append", stdin=json.dumps(event | {"name": "message.\x1b[31m"}).encode())
+
+    questions = [
+        (a, SPACE, "[bold]joe\x9b") for a in ("show", "deletion", "history", "blame")
+    ]
+    for question in (*questions, ("stats",), ("quarantine", "list")):
+        done = shell(*question, COLUMNS="160")
+        assert done.returncode == 0, done
+        assert b"\x1b" not in done.stdout
+        assert b"\xc2\x9b" not in done.stdout
+    assert b"[/x]" in shell("deletion", SPACE, "[bold]joe\x9b", COLUMNS="160").stdout
+
+
+def test_a_file_name_of_another_encoding_is_no_error(shell: Shell) -> None:
+    name = os.fsdecode(b"bad\xff.json")
+    (shell.directory / name).write_bytes(b"[1]")
+
+    assert shell.json("append", name)["quarantined"] == 1
+    assert "Unicode" in shell.fails(2, "show", SPACE, name)
 
 
 def test_help_names_every_command_and_says_what_it_does(shell: Shell) -> None:

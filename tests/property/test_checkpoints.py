@@ -178,3 +178,36 @@ def test_unknown_is_unknown_with_checkpoints_too(
     except ProfileNotFoundError:
         return
     raise AssertionError
+
+
+def test_before_a_create_that_skew_put_first_the_profile_is_of_life_0(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Device events just before the create are of its life, once it is known."""
+    monkeypatch.setattr(module, "LONG", 200)
+
+    def at(seconds: float) -> str:
+        return (START + timedelta(seconds=seconds)).isoformat()
+
+    devices = {"id": "joe", "devices": {"web": {"count": 1, "pushEnabled": 1}}}
+    name = "profile.devicesUpdated"
+    store.append(
+        [minute(1, eventId="before", timestamp=at(0))]
+        + [
+            minute(
+                n,
+                eventId=f"d{n}",
+                name=name,
+                payload=devices,
+                timestamp=at(20 + n / 100),
+            )
+            for n in range(150)
+        ]
+        + [minute(0, timestamp=at(22))]
+        + [minute(n) for n in range(1, 400)]
+    )
+    store.current(SPACE, "joe")
+    for seconds in (1, 20.5, 21.2, 21.9, 22, 30):
+        valid_at = START + timedelta(seconds=seconds)
+        expected = current_profile(store.profile(SPACE, "joe", valid_at=valid_at))
+        assert store.current(SPACE, "joe", valid_at=valid_at) == expected

@@ -526,3 +526,9 @@ def test_memory_does_not_grow_with_the_stream(kind: str) -> None:
     tracemalloc.stop()
     # A value in the making, its copy when a block joins it, and the head that is kept.
     assert peak < MIB
+
+
+def test_an_array_never_closed_ends_where_the_next_begins_in_any_chunks() -> None:
+    body = b'{"a":1}\n[{"b":2}\n[{"c":3},{"d":4}]'
+    whole = [b'{"a":1}', b'{"b":2}', b'{"c":3}', b'{"d":4}']
+    assert all(cut(body, size) == whole for size in range(len(body)))
