@@ -52,6 +52,14 @@ def _without_nul(value: str) -> str:
     return value
 
 
+def _summable(value: int) -> int:
+    # The sum over the classes must be a number that Python can write.
+    if value >= 10**4000:
+        raise ValueError("must have at most 4,000 digits")
+    return value
+
+
+Count = Annotated[int, Field(ge=0), AfterValidator(_summable)]
 Instant = Annotated[datetime, PlainValidator(_instant)]
 ProfileId = Annotated[
     str, Field(min_length=1, max_length=1024), AfterValidator(_without_nul)
@@ -72,8 +80,8 @@ class _DeletePayload(_Payload):
 
 
 class _Device(_Model):
-    count: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    push_enabled: Annotated[int, Field(ge=0, le=2**63 - 1, alias="pushEnabled")]
+    count: Count
+    push_enabled: Annotated[Count, Field(alias="pushEnabled")]
 
 
 class _DevicesPayload(_Payload):

@@ -348,5 +348,14 @@ def test_numbers_come_back_as_the_same_numbers(number: str) -> None:
     assert Decimal(digits) == Decimal(number)
 
 
+@pytest.mark.parametrize(("count", "fits"), [(10**4000 - 1, True), (10**4000, False)])
+def test_counts_of_devices_can_be_summed(count: int, *, fits: bool) -> None:
+    web = {"count": count, "pushEnabled": 0}
+    payload = {"id": "joe", "devices": {"web": web, "mobile": web}}
+    event = read(name="profile.devicesUpdated", payload=payload)
+
+    assert isinstance(event, ProfileEvent) is fits
+
+
 def test_nul_in_strings_comes_back() -> None:
     assert accepted(payload={"id": "joe", "a\0": "\0"}).payload["a\0"] == "\0"
