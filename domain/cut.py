@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType
+from typing import Self
 
 from .errors import InvalidArgumentError
 from .events import RecordedEvent
@@ -15,6 +16,15 @@ class UpdatePolicy(StrEnum):
 
     MERGE = "merge"
     REPLACE = "replace"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a policy; raise InvalidArgumentError if it is none."""
+        try:
+            return cls(text)
+        except ValueError:
+            rule = f"{text!r} is none of {', '.join(cls)}"
+            raise InvalidArgumentError("updates", rule) from None
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -40,11 +50,7 @@ class Cut:
     updates: UpdatePolicy = UpdatePolicy.MERGE
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "updates", UpdatePolicy(self.updates))
-        except ValueError:
-            rule = f"{self.updates!r} is none of {', '.join(UpdatePolicy)}"
-            raise InvalidArgumentError("updates", rule) from None
+        object.__setattr__(self, "updates", UpdatePolicy.read(self.updates))
         for name, kinds in _KINDS.items():
             bound = getattr(self, name)
             if isinstance(bound, bool) or not isinstance(bound, (*kinds, NoneType)):

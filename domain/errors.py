@@ -8,6 +8,7 @@ ProfileStoreError
 |  +- QuarantineEntryNotFoundError
 +- StorageError
    +- StoreBusyError
+   +- StoreOverloadedError
    +- StoreUnavailableError
    +- SchemaMismatchError
    +- UnreadableEventError
@@ -70,7 +71,13 @@ class QuarantineEntryNotFoundError(NotFoundError):
 
 
 class StorageError(ProfileStoreError):
-    """The database did not do what was asked; what was not answered is not stored."""
+    """The database did not do what was asked.
+
+    What was answered before is stored; what was not may be. Appending it again is safe.
+    """
+
+    disconnected = False
+    """Whether the connection was lost: on another one it may work at once."""
 
 
 class StoreBusyError(StorageError):
@@ -78,10 +85,20 @@ class StoreBusyError(StorageError):
 
     def __init__(self, waited_seconds: float) -> None:
         super().__init__(
-            f"the database is busy: another writer held it for {waited_seconds:g} s. "
-            "Nothing of this batch was stored; try again"
+            f"the database is busy: nothing was answered for {waited_seconds:g} s; "
+            "try again"
         )
         self.waited_seconds = waited_seconds
+
+
+class StoreOverloadedError(StorageError):
+    """More waits to be stored than the queue takes; nothing of this was taken."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"{waiting:,} events wait to be stored already: try again in a moment"
+        )
+        self.waiting = waiting
 
 
 class StoreUnavailableError(StorageError):

@@ -43,4 +43,9 @@ def partition_of(profile: ProfileKey, partitions: int) -> int:
 
     The streams that exist were placed by this, so it never changes.
     """
-    return profile.stream_id.int % partitions
+    return home_of(profile.stream_id, partitions)
+
+
+def home_of(stream_id: UUID, partitions: int) -> int:
+    """Say where a stream lives."""
+    return stream_id.int % partitions

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 
-from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.events import ProfileEvent
 from profilestore.domain.identity import normalise_api_space_id
@@ -24,11 +23,6 @@ def event_text(event: Event) -> bytes:
     raise InvalidArgumentError("delivery", rule)
 
 
-def storable(text: str) -> str:
-    """Escape what is no Unicode, as in file names of another encoding."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _encoded(event: Mapping[str, object]) -> bytes:
     try:
         text = json.dumps(dict(event), allow_nan=False, ensure_ascii=False)
@@ -44,12 +38,3 @@ def space_id(text: str) -> str:
         return normalise_api_space_id(text)
     except ValueError as error:
         raise InvalidArgumentError("API space", f"{text!r} {error}") from None
-
-
-def update_policy(text: str) -> UpdatePolicy:
-    """Read an update policy; raise InvalidArgumentError if it is none."""
-    try:
-        return UpdatePolicy(text)
-    except ValueError:
-        rule = f"{text!r} is none of {', '.join(UpdatePolicy)}"
-        raise InvalidArgumentError("updates", rule) from None

@@ -1,7 +1,8 @@
 """The store: deliveries in, profiles out. Composition of all the parts."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, BinaryIO, Self, TypedDict, Unpack
 from uuid import UUID
 
@@ -9,35 +10,39 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import Mapper
 from eventsourcing.utils import Environment, EnvType
 
-from profilestore.domain.admission import Outcome
 from profilestore.domain.cut import Cut, UpdatePolicy
-from profilestore.domain.envelope import Delivered, read_event
+from profilestore.domain.envelope import Delivered
 from profilestore.domain.errors import (
     DamagedDeliveryError,
     InvalidArgumentError,
     ProfileNotFoundError,
 )
-from profilestore.domain.events import ProfileEvent
+from profilestore.domain.events import ProfileEvent, RecordedEvent
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.profile import Profile
 from profilestore.domain.receipt import Receipt
+from profilestore.domain.text import storable
 from profilestore.projections.current import (
     CurrentProfile,
     current_from,
     current_profile,
 )
 
-from .arguments import Event, event_text, space_id, storable, update_policy
+from .arguments import Event, event_text, space_id
 from .ingress.compression import DamagedStreamError
 from .ingress.delivery import read_delivery, read_events, read_stream
+from .log.backend import BUSY_SECONDS
 from .log.checkpoints import Checkpoints
-from .log.database import BUSY_SECONDS, Database
+from .log.committer import QUEUE_EVENTS, Committer
+from .log.database import Database
 from .log.factory import LogFactory
+from .log.feed import Feed, Page
 from .log.mapper import LogMapper
-from .log.quarantine import Quarantine, QuarantineEntry, Settled, Settlement
+from .log.quarantine_desk import QuarantineDesk
+from .log.recorder import LogRecorder
 from .log.stats import count
 from .log.streams import Streams
-from .log.writer import LogWriter
+from .log.writer import Delivery, LogWriter
 
 Progress = Callable[[Receipt], None]
 
@@ -68,40 +73,64 @@ class ProfileStore(Application[UUID]):
         *,
         updates: UpdatePolicy = UpdatePolicy.MERGE,
         space_updates: Mapping[str, UpdatePolicy] | None = None,
+        queue_events: int = QUEUE_EVENTS,
     ) -> None:
         self._database = database
         self._updates = updates
         self._space_updates = {
             space_id(space): policy for space, policy in (space_updates or {}).items()
         }
-        self._writer = LogWriter(database)
+        writer = LogWriter(database)
+        self._committer = Committer(
+            writer,
+            busy_seconds=database.busy_seconds,
+            queue_events=queue_events,
+        )
         self._streams = Streams(database)
         self._checkpoints = Checkpoints(database, self._streams)
-        self.quarantine = Quarantine(database)
+        self._feed = Feed(database)
+        self.quarantine = QuarantineDesk(database, writer, self._committer)
         super().__init__()
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - settings, each by name
         cls,
         url: str,
         *,
         updates: str = "merge",
         space_updates: Mapping[str, str] | None = None,
         busy_seconds: float = BUSY_SECONDS,
+        queue_events: int = QUEUE_EVENTS,
         create: bool = True,
     ) -> Self:
-        """Open a store, `sqlite:///FILE` or `sqlite://` (memory); a new file is made.
+        """Open a store: `sqlite:///FILE`, `sqlite://` (memory) or `postgresql://...`.
 
-        `updates` says what a profile.update does to the data, `merge` or `replace`,
-        and `space_updates` the same for single API spaces (SPEC section 5). Raise
-        InvalidArgumentError for a bad setting, StorageError if it cannot be opened.
+        A new file is made; in PostgreSQL `init` makes the store. `updates` says what a
+        profile.update does to the data, `merge` or `replace`, and `space_updates` the
+        same for single API spaces (SPEC section 5). An append waits `busy_seconds` for
+        its answer and is refused while `queue_events` wait. Raise InvalidArgumentError
+        for a bad setting, StorageError if it cannot be opened.
         """
+        if queue_events < 1:
+            raise InvalidArgumentError("queue_events", "must be 1 or more")
         spaces = {
-            space_id(s): update_policy(p) for s, p in (space_updates or {}).items()
+            space_id(s): UpdatePolicy.read(p) for s, p in (space_updates or {}).items()
         }
-        default = update_policy(updates)
+        default = UpdatePolicy.read(updates)
         database = Database.open(url, create=create, busy_seconds=busy_seconds)
-        return cls(database, updates=default, space_updates=spaces)
+        return cls(
+            database, updates=default, space_updates=spaces, queue_events=queue_events
+        )
+
+    @classmethod
+    def init(cls, url: str, *, partitions: int | None = None) -> None:
+        """Make a store, or bring one of an older schema up to date.
+
+        Safe while others do so, too. `partitions`, from 1 to 1,024 and fixed for ever,
+        is how many logs a new store has, that can be written and read at once. Raise
+        InvalidArgumentError if the store has another number, StorageError on failure.
+        """
+        Database.init(url, partitions=partitions).close()
 
     def append(
         self, delivery: bytes | str | Iterable[Event], *, ingress: str = "python"
@@ -109,8 +138,9 @@ class ProfileStore(Application[UUID]):
         """Store a delivery: its bytes as received, or an iterable of single events.
 
         It never refuses content: what cannot be accepted is quarantined and counted
-        (SPEC section 2). At most 2,000 events are stored per transaction. Raise
-        StorageError if the database fails; the same delivery can be appended again.
+        (SPEC section 2). What
+        waits together is committed together. Raise StorageError if the database fails
+        or too much waits; the same delivery can be appended again.
         """
         if isinstance(delivery, str):
             delivery = delivery.encode("utf-8", "surrogatepass")
@@ -154,8 +184,8 @@ class ProfileStore(Application[UUID]):
         progress: Progress = lambda _: None,
     ) -> Receipt:
         receipt = Receipt()
-        for batch in batches:
-            outcomes = self._writer.append(batch, storable(ingress))
+        deliveries = (Delivery(batch, storable(ingress)) for batch in batches)
+        for outcomes in self._committer.commit_all(deliveries):
             receipt += Receipt.of(outcomes)
             progress(receipt)
         return receipt
@@ -202,7 +232,7 @@ class ProfileStore(Application[UUID]):
         updates = bounds.pop("updates", None)
         default = self._space_updates.get(key.api_space_id, self._updates)
         return Cut(
-            updates=default if updates is None else update_policy(updates), **bounds
+            updates=default if updates is None else UpdatePolicy.read(updates), **bounds
         )
 
     def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
@@ -211,52 +241,45 @@ class ProfileStore(Application[UUID]):
             raise ProfileNotFoundError(*key, scope=str(cut))
         return profile.at(cut)
 
-    def replay(
+    @property
+    def partitions(self) -> int:
+        """How many logs the store has; each profile lives in one of them."""
+        return self._database.partitions
+
+    def feed(
         self,
-        entry_ids: Iterable[str] | None = None,
         *,
-        by: str = "",
-        dry_run: bool = False,
-    ) -> list[tuple[str, Outcome]]:
-        """Append quarantined events again, all that wait or those of the ids.
+        after: int = 0,
+        limit: int = 500,
+        partition: int = 0,
+        api_space_id: str | None = None,
+    ) -> Page:
+        """Read at most `limit` (to 10,000) events after a position, in order.
 
-        Answer what became of each, or with `dry_run` what would. Accepted ones and
-        duplicates are settled as replayed; what is still refused stays as it is.
+        None is ever skipped or repeated by going on from the page's `position`. Of one
+        API space a page may be short, or empty, before the end of the log.
         """
-        entries = (
-            list(self.quarantine.entries())
-            if entry_ids is None
-            else [self.quarantine.entry(id_) for id_ in entry_ids]
-        )
-        outcomes = []
-        for entry in entries:
-            item = read_event(entry.rejection.text)
-            (outcome,) = self._writer.judge([item])
-            if outcome is not Outcome.QUARANTINED and not dry_run:
-                (outcome,) = self._writer.append([item], entry.ingress)
-            if outcome is not Outcome.QUARANTINED and not dry_run:
-                self._settle(entry, Settled.REPLAYED, by, outcome.value)
-            outcomes.append((entry.id, outcome))
-        return outcomes
+        space = None if api_space_id is None else space_id(api_space_id)
+        return self._feed.page(partition, after, limit, space)
 
-    def discard(
-        self, entry_id: str, *, by: str, why: str, purge: bool = False
-    ) -> QuarantineEntry:
-        """Decide that a quarantined event is not wanted: a fact that is kept.
+    def follow(
+        self,
+        *,
+        after: int = 0,
+        partition: int = 0,
+        api_space_id: str | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """Read all events after a position, then those to come, until `stop` is set.
 
-        Its bytes stay as evidence unless `purge` is given. Raise
-        QuarantineEntryNotFoundError if there is no such entry.
+        At the end of the log it looks again after 10 ms to half a second.
         """
-        entry = self.quarantine.entry(entry_id)
-        self._settle(entry, Settled.DISCARDED, by, why)
-        if purge:
-            self.quarantine.purge(entry)
-        return self.quarantine.entry(entry.id)
+        space = None if api_space_id is None else space_id(api_space_id)
+        return self._feed.follow(partition, after, space, stop)
 
-    def _settle(self, entry: QuarantineEntry, how: Settled, by: str, why: str) -> None:
-        now = datetime.now(UTC)
-        settlement = Settlement(how, now, storable(by), storable(why))
-        self.quarantine.settle(entry, settlement)
+    def recorder_of(self, partition: int) -> LogRecorder:
+        """Give a partition as a recorder of the event sourcing library."""
+        return LogRecorder(self._database, self._committer, partition)
 
     def stats(self) -> dict[str, object]:
         """Count events by name, profiles, spaces, quarantine, ignored, positions."""
@@ -268,7 +291,7 @@ class ProfileStore(Application[UUID]):
 
     def construct_factory(self, env: Environment) -> LogFactory:  # noqa: ARG002
         """Build on our log."""
-        return LogFactory(self._database)
+        return LogFactory(self._database, self._committer)
 
     def construct_mapper(self) -> Mapper[UUID]:
         """Store events as their own text."""

@@ -1,13 +1,15 @@
-"""Fixtures: a store on a file, and how much Hypothesis tries."""
+"""Fixtures: databases and a store on one, and how much Hypothesis tries."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from profilestore import ProfileStore
+from tests.postgresql import schema_url, start
 
 settings.register_profile(
     "default",
@@ -18,6 +20,31 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server, started when the first test asks for it."""
+    url, close = start()
+    yield url
+    close()
+
+
+@pytest.fixture
+def new_url(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make databases: `file` or `postgresql`, empty or with so many partitions."""
+
+    def make(kind: str) -> str:
+        engine, _, partitions = kind.partition("-")
+        if engine == "file":
+            url = f"sqlite:///{tmp_path / uuid4().hex}.db"
+        else:
+            url = schema_url(request.getfixturevalue("postgresql"))
+        if partitions:
+            ProfileStore.init(url, partitions=int(partitions))
+        return url
+
+    return make
 
 
 @pytest.fixture

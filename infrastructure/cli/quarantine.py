@@ -79,7 +79,7 @@ def replay(context: Context, *, ids: tuple[str, ...], dry_run: bool) -> None:
     from profilestore.domain.json_values import write_json
 
     with context.open() as store:
-        outcomes = store.replay(ids or None, by=_user(), dry_run=dry_run)
+        outcomes = store.quarantine.replay(ids or None, by=_user(), dry_run=dry_run)
     if context.json:
         print_json(write_json([{"id": i, "outcome": o} for i, o in outcomes]))
         return
@@ -102,7 +102,7 @@ def discard(context: Context, *, id_: str, why: str, by: str, purge: bool) -> No
     from profilestore.infrastructure.bundle import entry_document
 
     with context.open() as store:
-        entry = store.discard(id_, by=by, why=why, purge=purge)
+        entry = store.quarantine.discard(id_, by=by, why=why, purge=purge)
     if context.json:
         print_json(write_json(entry_document(entry, whole=False)))
     else:

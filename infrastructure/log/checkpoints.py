@@ -93,10 +93,11 @@ class Checkpoints:
         anew: bool,
     ) -> None:
         partition = partition_of(key, self._database.partitions)
+        stream_id = key.stream_id.bytes
         rows = [
             {
                 "partition": partition,
-                "stream_id": key.stream_id,
+                "stream_id": stream_id,
                 "updates": updates.value,
                 "fold": FOLD,
                 "until": to_microseconds(standing.until),
@@ -108,7 +109,7 @@ class Checkpoints:
         try:
             with self._database.write(wait_seconds=PATIENCE) as connection:
                 head = Head.lock(connection, partition)
-                if head.versions([key.stream_id]).get(key.stream_id) != version:
+                if head.versions([stream_id]).get(stream_id) != version:
                     return
                 stale = self._of(key, updates)
                 if not anew:
@@ -123,7 +124,7 @@ class Checkpoints:
     def _of(self, key: ProfileKey, updates: UpdatePolicy) -> list[ColumnElement[bool]]:
         return [
             checkpoints.c.partition == partition_of(key, self._database.partitions),
-            checkpoints.c.stream_id == key.stream_id,
+            checkpoints.c.stream_id == key.stream_id.bytes,
             checkpoints.c.updates == updates.value,
             checkpoints.c.fold == FOLD,
         ]

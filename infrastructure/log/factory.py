@@ -7,6 +7,7 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 
+from .committer import Committer
 from .database import Database
 from .recorder import LogAggregateRecorder, LogRecorder
 
@@ -14,9 +15,11 @@ from .recorder import LogAggregateRecorder, LogRecorder
 class LogFactory(InfrastructureFactory[TrackingRecorder]):
     """Makes recorders on one open database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, committer: Committer) -> None:
         super().__init__({})
         self._database = database
+        self._committer = committer
+        self._partition = 0 if database.partitions == 1 else None
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
         """Make a recorder of streams; snapshots have no place in this log."""
@@ -25,11 +28,11 @@ class LogFactory(InfrastructureFactory[TrackingRecorder]):
                 f"no recorder for {purpose}: a snapshot by arrival version cannot "
                 "serve a state that does not depend on arrival"
             )
-        return LogAggregateRecorder(self._database)
+        return LogAggregateRecorder(self._database, self._committer, self._partition)
 
     def application_recorder(self) -> LogRecorder:
         """Make a recorder of streams and positions."""
-        return LogRecorder(self._database)
+        return LogRecorder(self._database, self._committer, self._partition)
 
     def tracking_recorder(
         self, tracking_recorder_class: type[TrackingRecorder] | None = None
@@ -37,12 +40,13 @@ class LogFactory(InfrastructureFactory[TrackingRecorder]):
         """Make a recorder of tracking positions; there is one kind."""
         if tracking_recorder_class not in (None, LogRecorder):
             raise InfrastructureFactoryError("tracking positions live in the log")
-        return LogRecorder(self._database)
+        return LogRecorder(self._database, self._committer, self._partition)
 
     def process_recorder(self) -> LogRecorder:
         """Make a recorder of all of these."""
-        return LogRecorder(self._database)
+        return LogRecorder(self._database, self._committer, self._partition)
 
     def close(self) -> None:
-        """Close the database."""
+        """Commit what waits, and close the database."""
+        self._committer.close()
         self._database.close()

@@ -1,27 +1,56 @@
 """The end of a partition's log: whoever holds it appends, alone."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, delete, select, update
 
+from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
 
-from .logged_event import LoggedEvent, digest, link
+from .bulk import insert_rows, select_in
+from .logged_event import digest, link
 from .tables import checkpoints, events, heads, streams
 
-CHUNK = 500
-"""Keys looked up by one statement."""
+
+class NewEvent(NamedTuple):
+    """An event as its stream has it, before the log gives it a position.
+
+    The bytes of the stream's UUID, and of the event id in UTF-8; times in microseconds.
+    """
+
+    stream_id: bytes
+    version: int
+    event_id: bytes | None
+    name: str
+    revision: int | None
+    occurred_at: int | None
+    state: bytes
+
+
+class _Stream(NamedTuple):
+    version: int
+    has_checkpoints: bool
+
+
+_STREAMS = """
+    SELECT stream_id,
+        (SELECT max(version) FROM events AS e
+            WHERE e.partition = s.partition AND e.stream_id = s.stream_id),
+        EXISTS (SELECT 1 FROM checkpoints AS c
+            WHERE c.partition = s.partition AND c.stream_id = s.stream_id)
+    FROM streams AS s WHERE partition = {} AND stream_id {}
+"""
+
+
+class Place(NamedTuple):
+    """Where a log ended."""
+
+    position: int
+    chain: bytes
+    streams: dict[bytes, _Stream | None]
 
 
 @dataclass
@@ -37,7 +66,7 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
-    _versions: dict[UUID, int | None] = field(default_factory=dict)
+    _streams: dict[bytes, _Stream | None] = field(default_factory=dict)
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -53,23 +82,56 @@ class Head:
         now = to_microseconds(datetime.now(UTC))
         return cls(connection, partition, position, chain, max(now, recorded_at))
 
-    def append(self, rows: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-        """Write rows at the end of the log, in order; answer them as stored.
+    def append(
+        self,
+        new: Sequence[NewEvent],
+        profiles: Mapping[bytes, ProfileKey | None] | None = None,
+    ) -> range:
+        """Write events at the end of the log, in order; answer their positions.
 
         Their versions are the caller's; a version or event id that its stream has
-        already fails the transaction.
+        already fails the transaction. `profiles` tells whose the streams are.
         """
-        if not rows:
-            return []
-        stored, values = [], []
-        for row in rows:
+        first = self.position + 1
+        if not new:
+            return range(first, first)
+        self._prepare_streams(new, profiles or {})
+        rows = []
+        for event in new:
             self.position += 1
-            stored.append(
-                replace(row, position=self.position, recorded_at=self.recorded_at)
+            (stream_id, version, event_id, name, revision, occurred_at, state) = event
+            of_event = digest(
+                (
+                    self.partition,
+                    self.position,
+                    stream_id,
+                    version,
+                    event_id,
+                    name,
+                    revision,
+                    occurred_at,
+                    self.recorded_at,
+                    state,
+                )
             )
-            values.append(self._values(stored[-1]))
-        self.connection.execute(insert(events), values)
-        self._lengthen_streams(rows)
+            self.chain = link(self.chain, of_event)
+            rows.append(
+                (
+                    self.partition,
+                    self.position,
+                    stream_id,
+                    version,
+                    event_id,
+                    name,
+                    revision,
+                    occurred_at,
+                    self.recorded_at,
+                    state,
+                    of_event,
+                    self.chain,
+                )
+            )
+        insert_rows(self.connection, events, rows)
         self.connection.execute(
             update(heads)
             .where(heads.c.partition == self.partition)
@@ -77,103 +139,59 @@ class Head:
                 position=self.position, chain=self.chain, recorded_at=self.recorded_at
             )
         )
-        return stored
+        return range(first, self.position + 1)
 
-    def versions(self, stream_ids: Iterable[UUID]) -> dict[UUID, int]:
+    def place(self) -> Place:
+        """Remember where the log ends, to go back to when a savepoint is undone."""
+        return Place(self.position, self.chain, dict(self._streams))
+
+    def go_back(self, place: Place) -> None:
+        """Be where the log ended then."""
+        self.position, self.chain, self._streams = place
+
+    def versions(self, stream_ids: Iterable[bytes]) -> dict[bytes, int]:
         """Look up how long streams are; those that do not exist are left out."""
         wanted = set(stream_ids)
-        unread = list(wanted - self._versions.keys())
-        for start in range(0, len(unread), CHUNK):
-            query = select(streams.c.stream_id, streams.c.version).where(
-                streams.c.partition == self.partition,
-                streams.c.stream_id.in_(unread[start : start + CHUNK]),
-            )
-            self._versions.update(dict.fromkeys(unread[start : start + CHUNK]))
-            for stream_id, version in self.connection.execute(query):
-                self._versions[stream_id] = version
-        known = {stream_id: self._versions[stream_id] for stream_id in wanted}
-        return {s: version for s, version in known.items() if version is not None}
+        unread = wanted - self._streams.keys()
+        self._streams.update(dict.fromkeys(unread))
+        found = select_in(self.connection, _STREAMS, self.partition, unread)
+        for stream_id, version, has_checkpoints in found:
+            self._streams[stream_id] = _Stream(version, bool(has_checkpoints))
+        known = {stream_id: self._streams[stream_id] for stream_id in wanted}
+        return {id_: stream.version for id_, stream in known.items() if stream}
 
-    def _values(self, row: LoggedEvent) -> dict[str, object]:
-        stream_id = UUID(str(row.originator_id))
-        event_digest = digest(
-            (
-                self.partition,
-                row.position,
-                stream_id.bytes,
-                row.originator_version,
-                row.event_id,
-                row.topic,
-                row.revision,
-                row.occurred_at,
-                row.recorded_at,
-                row.state,
-            )
-        )
-        self.chain = link(self.chain, event_digest)
-        return {
-            "partition": self.partition,
-            "position": row.position,
-            "stream_id": stream_id,
-            "version": row.originator_version,
-            "event_id": row.event_id,
-            "name": row.topic,
-            "revision": row.revision,
-            "occurred_at": row.occurred_at,
-            "recorded_at": row.recorded_at,
-            "state": row.state,
-            "digest": event_digest,
-            "chain": self.chain,
-        }
-
-    def _lengthen_streams(self, rows: Sequence[LoggedEvent]) -> None:
-        last = {UUID(str(row.originator_id)): row for row in rows}
+    def _prepare_streams(
+        self, new: Sequence[NewEvent], profiles: Mapping[bytes, ProfileKey | None]
+    ) -> None:
+        """Begin the streams that are new; drop the checkpoints that are now wrong."""
+        last = {event.stream_id: event.version for event in new}
         known = self.versions(last)
-        fresh = [
-            {
-                "partition": self.partition,
-                "stream_id": stream_id,
-                "api_space_id": row.profile and row.profile.api_space_id,
-                "profile_id": row.profile and row.profile.profile_id,
-                "version": row.originator_version,
-            }
-            for stream_id, row in last.items()
-            if stream_id not in known
-        ]
-        longer = [
-            {"of": stream_id, "to": row.originator_version}
-            for stream_id, row in last.items()
-            if stream_id in known
-        ]
-        if fresh:
-            self.connection.execute(insert(streams), fresh)
-        if longer:
-            self._drop_checkpoints([row for row in rows if row.occurred_at is not None])
-            self.connection.execute(
-                update(streams)
-                .where(
-                    and_(
-                        streams.c.partition == self.partition,
-                        streams.c.stream_id == bindparam("of"),
-                    )
-                )
-                .values(version=bindparam("to")),
-                longer,
-            )
-
-    def _drop_checkpoints(self, rows: Sequence[LoggedEvent]) -> None:
-        """Drop the checkpoints that a late event makes wrong, from its time on."""
-        if not rows:
-            return
-        earliest: dict[UUID, int] = {}
-        for row in rows:
-            stream_id, occurred_at = UUID(str(row.originator_id)), row.occurred_at or 0
-            earliest[stream_id] = min(earliest.get(stream_id, occurred_at), occurred_at)
-        self.connection.execute(
-            delete(checkpoints).where(
-                checkpoints.c.partition == self.partition,
-                checkpoints.c.stream_id == bindparam("of"),
-                checkpoints.c.until >= bindparam("from_time"),
-            ),
-            [{"of": of, "from_time": time} for of, time in earliest.items()],
+        fresh = [id_ for id_ in last if id_ not in known]
+        insert_rows(
+            self.connection,
+            streams,
+            [
+                (self.partition, id_, *(profiles.get(id_) or (None, None)))
+                for id_ in fresh
+            ],
         )
+        checkpointed = {id_ for id_, s in self._streams.items() if s and s[1]}
+        self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
+        for id_, version in last.items():
+            self._streams[id_] = _Stream(version, id_ in checkpointed)
+
+    def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
+        """Drop the checkpoints that a late event makes wrong, from its time on."""
+        earliest: dict[bytes, int] = {}
+        for event in late:
+            if event.occurred_at is not None:
+                known = earliest.get(event.stream_id, event.occurred_at)
+                earliest[event.stream_id] = min(known, event.occurred_at)
+        for stream_id, time in earliest.items():
+            self.connection.execute(
+                delete(checkpoints).where(
+                    checkpoints.c.partition == self.partition,
+                    checkpoints.c.stream_id == stream_id,
+                    checkpoints.c.until >= time,
+                )
+            )

@@ -16,8 +16,9 @@ from profilestore.domain.json_values import write_json
 from profilestore.domain.rejection import Problem, Reason, Rejection
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
+from .bulk import select_in
 from .database import Database
-from .head import CHUNK, Head
+from .head import Head
 from .tables import quarantine
 
 PAGE = 100
@@ -71,23 +72,26 @@ class Quarantine:
         self._database = database
 
     @staticmethod
-    def write(head: Head, rejections: Sequence[Rejection], ingress: str) -> None:
-        """Keep rejections; the same bytes and reason again are counted."""
-        times = Counter(map(entry_id, rejections))
-        known = _known(head, list(times))
+    def write(head: Head, rejections: Sequence[tuple[Rejection, str]]) -> None:
+        """Keep rejections, each with its ingress; what comes again is counted."""
+        named = [(entry_id(rejection), rejection, by) for rejection, by in rejections]
+        times = Counter(id_ for id_, _, _ in named)
+        known = {
+            row[0] for row in select_in(head.connection, _KNOWN, head.partition, times)
+        }
         again = [
-            {"of": id_, "more": times[id_], "at": head.recorded_at} for id_ in known
+            {"p": head.partition, "of": id_, "more": times[id_], "at": head.recorded_at}
+            for id_ in known
         ]
-        fresh = {entry_id(r): r for r in rejections}
         if again:
-            head.connection.execute(_AGAIN, [{"p": head.partition} | a for a in again])
-        rows = [
-            _row(head, id_, rejection, ingress, times[id_])
-            for id_, rejection in fresh.items()
+            head.connection.execute(_AGAIN, again)
+        fresh = {
+            id_: _row(head, id_, rejection, ingress, times[id_])
+            for id_, rejection, ingress in reversed(named)  # the first of each stays
             if id_ not in known
-        ]
-        if rows:
-            head.connection.execute(insert(quarantine), rows)
+        }
+        if fresh:
+            head.connection.execute(insert(quarantine), list(fresh.values()))
 
     def entries(self, *, settled: bool = False) -> Iterator[QuarantineEntry]:
         """List the entries that wait for a decision, or all, oldest first."""
@@ -97,8 +101,7 @@ class Quarantine:
         """List all entries that name a profile, settled ones too."""
         return self._select(
             quarantine.c.partition == partition_of(profile, self._database.partitions),
-            quarantine.c.api_space_id == profile.api_space_id,
-            quarantine.c.profile_id == profile.profile_id,
+            quarantine.c.stream_id == profile.stream_id.bytes,
         )
 
     def _select(self, *which: ColumnElement[bool]) -> Iterator[QuarantineEntry]:
@@ -159,6 +162,7 @@ class Quarantine:
             connection.execute(update(quarantine).where(of_entry).values(**values))
 
 
+_KNOWN = "SELECT id FROM quarantine WHERE partition = {} AND id {}"
 _AGAIN = (
     update(quarantine)
     .where(quarantine.c.partition == bindparam("p"), quarantine.c.id == bindparam("of"))
@@ -166,17 +170,6 @@ _AGAIN = (
         deliveries=quarantine.c.deliveries + bindparam("more"), last_at=bindparam("at")
     )
 )
-
-
-def _known(head: Head, ids: list[str]) -> set[str]:
-    known: set[str] = set()
-    for start in range(0, len(ids), CHUNK):
-        query = select(quarantine.c.id).where(
-            quarantine.c.partition == head.partition,
-            quarantine.c.id.in_(ids[start : start + CHUNK]),
-        )
-        known.update(head.connection.execute(query).scalars())
-    return known
 
 
 def _row(
@@ -192,9 +185,10 @@ def _row(
         "first_at": head.recorded_at,
         "last_at": head.recorded_at,
         "deliveries": times,
+        "stream_id": rejection.profile and rejection.profile.stream_id.bytes,
         "api_space_id": space,
         "profile_id": profile_id,
-        "event_id": rejection.event_id,
+        "event_id": rejection.event_id and rejection.event_id.encode(),
         "name": rejection.name,
         "text": rejection.text,
     }
@@ -210,7 +204,7 @@ def _entry(row: Row[tuple[object, ...]]) -> QuarantineEntry:
             profile=ProfileKey(row.api_space_id, row.profile_id)
             if row.api_space_id
             else None,
-            event_id=row.event_id,
+            event_id=row.event_id and row.event_id.decode(),
             name=row.name,
         ),
         ingress=row.ingress,

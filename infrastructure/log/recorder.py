@@ -1,7 +1,6 @@
-"""The library's recorder ports on one partition of the log."""
+"""The library's recorder ports on the log; each partition is one such recorder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -9,30 +8,35 @@ from uuid import UUID
 from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
-    IntegrityError,
     Notification,
     ProcessRecorder,
     StoredEvent,
     Subscription,
     Tracking,
 )
-from sqlalchemy import Connection, Row, Select, insert, select, update
-from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+from sqlalchemy import Row, Select, select
 
-from profilestore.domain.identity import ProfileKey
+from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.identity import ProfileKey, home_of
 
+from .committer import Committer
 from .database import Database
-from .head import Head
+from .feed import Pause
+from .head import NewEvent
 from .logged_event import LoggedEvent
 from .tables import events, heads, streams, tracking
+from .writer import Insertion
 
 
 class LogAggregateRecorder(AggregateRecorder):
-    """Streams of one partition, by the library's names."""
+    """Streams of one partition, or each of its own, by the library's names."""
 
-    def __init__(self, database: Database, partition: int = 0) -> None:
+    def __init__(
+        self, database: Database, committer: Committer, partition: int | None = 0
+    ) -> None:
         self._database = database
-        self._partition = partition
+        self._committer = committer
+        self._only = partition
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -44,25 +48,6 @@ class LogAggregateRecorder(AggregateRecorder):
         self._insert(stored_events, **kwargs)
         return None
 
-    def _insert(
-        self,
-        stored_events: Sequence[StoredEvent],
-        *,
-        tracking: Tracking | None = None,
-        **_: Any,
-    ) -> list[int]:
-        if not stored_events and tracking is None:
-            return []
-        try:
-            with self._database.write() as connection:
-                if tracking is not None:
-                    self._track(connection, tracking)
-                head = Head.lock(connection, self._partition)
-                stored = head.append([_logged(event) for event in stored_events])
-        except DatabaseIntegrityError as error:
-            raise IntegrityError(str(error.orig)) from error
-        return [row.position for row in stored if row.position is not None]
-
     def select_events(
         self,
         originator_id: UUID | str,
@@ -73,8 +58,11 @@ class LogAggregateRecorder(AggregateRecorder):
         limit: int | None = None,
     ) -> Sequence[LoggedEvent]:
         """Read a stream by version, both bounds as named."""
-        of_stream = events.c.stream_id == UUID(str(originator_id))
-        query = _rows().where(events.c.partition == self._partition, of_stream)
+        stream_id = UUID(str(originator_id))
+        query = _rows().where(
+            events.c.partition == self._home(stream_id),
+            events.c.stream_id == stream_id.bytes,
+        )
         if gt is not None:
             query = query.where(events.c.version > gt)
         if lte is not None:
@@ -84,35 +72,53 @@ class LogAggregateRecorder(AggregateRecorder):
         with self._database.read() as connection:
             return [_event(row) for row in connection.execute(query)]
 
-    def _track(self, connection: Connection, position: Tracking) -> None:
-        """Move a tracking position forward; anything else is an IntegrityError."""
-        key = {
-            "partition": self._partition,
-            "application_name": position.application_name,
-        }
-        of_key = (tracking.c.partition == self._partition) & (
-            tracking.c.application_name == position.application_name
-        )
-        moved = connection.execute(
-            update(tracking)
-            .where(of_key, tracking.c.notification_id < position.notification_id)
-            .values(notification_id=position.notification_id)
-        )
-        if not moved.rowcount:
-            # Either it is the first, or the key exists and this one is not ahead of it.
-            connection.execute(
-                insert(tracking).values(**key, notification_id=position.notification_id)
-            )
+    def _home(self, stream_id: UUID) -> int:
+        if self._only is not None:
+            return self._only
+        return home_of(stream_id, self._database.partitions)
+
+    def _insert(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        tracking: Tracking | None = None,
+        **_: Any,
+    ) -> list[int]:
+        """Commit all or none; answer the positions in the order of the events."""
+        if not stored_events and tracking is None:
+            return []
+        homes = [self._home(UUID(str(e.originator_id))) for e in stored_events]
+        shares: dict[int, list[NewEvent]] = {} if homes else {self._only or 0: []}
+        profiles = {}
+        for home, event in zip(homes, stored_events, strict=True):
+            new = _new(event)
+            shares.setdefault(home, []).append(new)
+            profiles[new.stream_id] = getattr(event, "profile", None)
+        insertion = Insertion(shares, profiles, tracking)
+        positions = self._committer.commit(insertion)
+        at = {home: iter(of_home) for home, of_home in positions.items()}
+        return [next(at[home]) for home in homes]
 
 
 class LogRecorder(LogAggregateRecorder, ProcessRecorder):
-    """A partition of the log as the library's application and tracking recorder."""
+    """A partition as the library's application and tracking recorder.
+
+    Made for no partition in particular, it finds each stream where it lives, and has
+    no positions to read by, unless the store has one partition only.
+    """
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
     ) -> Sequence[int] | None:
         """Append events as LogAggregateRecorder does; answer their positions."""
         return self._insert(stored_events, **kwargs)
+
+    @property
+    def _partition(self) -> int:
+        if self._only is None:
+            rule = "this store has several, each with positions of its own: name one"
+            raise InvalidArgumentError("partition", rule)
+        return self._only
 
     def select_notifications(
         self,
@@ -138,7 +144,7 @@ class LogRecorder(LogAggregateRecorder, ProcessRecorder):
         with self._database.read() as connection:
             return [
                 Notification(
-                    originator_id=row.stream_id,
+                    originator_id=UUID(bytes=row.stream_id),
                     originator_version=row.version,
                     topic=row.name,
                     state=row.state,
@@ -178,8 +184,6 @@ class LogSubscription(Subscription[ApplicationRecorder]):
     """Reads page by page and, at the end of the log, polls with a growing pause."""
 
     PAGE = 500
-    SHORTEST_PAUSE = 0.01
-    LONGEST_PAUSE = 0.5
 
     def __init__(
         self, recorder: LogRecorder, gt: int | None, topics: Sequence[str]
@@ -194,8 +198,8 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         self._stopping.set()
 
     def __next__(self) -> Notification:
-        pause = self.SHORTEST_PAUSE
-        while not self._page and not self._stopping.is_set():
+        pause = Pause(self._stopping)
+        while not self._page and not pause.stopped:
             self._page = list(
                 self._recorder.select_notifications(
                     start=self._last_notification_id,
@@ -205,20 +209,31 @@ class LogSubscription(Subscription[ApplicationRecorder]):
                 )
             )[::-1]
             if not self._page:
-                self._stopping.wait(pause)
-            pause = min(pause * 2, self.LONGEST_PAUSE)
-        if self._stopping.is_set():
+                pause.wait()
+        if pause.stopped:
             raise StopIteration
         notification = self._page.pop()
         self._last_notification_id = notification.id
         return notification
 
 
-def _logged(event: StoredEvent) -> LoggedEvent:
-    if isinstance(event, LoggedEvent):
-        return replace(event, position=None, recorded_at=None)
-    return LoggedEvent(
-        event.originator_id, event.originator_version, event.topic, event.state
+def _new(event: StoredEvent) -> NewEvent:
+    logged = (
+        event
+        if isinstance(event, LoggedEvent)
+        else LoggedEvent(
+            event.originator_id, event.originator_version, event.topic, event.state
+        )
+    )
+    event_id = logged.event_id
+    return NewEvent(
+        UUID(str(event.originator_id)).bytes,
+        event.originator_version,
+        None if event_id is None else event_id.encode(),
+        event.topic,
+        logged.revision,
+        logged.occurred_at,
+        event.state,
     )
 
 
@@ -244,14 +259,14 @@ def _rows() -> Select[Any]:
 
 def _event(row: Row[Any]) -> LoggedEvent:
     return LoggedEvent(
-        originator_id=row.stream_id,
+        originator_id=UUID(bytes=row.stream_id),
         originator_version=row.version,
         topic=row.name,
         state=row.state,
         profile=ProfileKey(row.api_space_id, row.profile_id)
         if row.api_space_id is not None
         else None,
-        event_id=row.event_id,
+        event_id=None if row.event_id is None else row.event_id.decode(),
         revision=row.revision,
         occurred_at=row.occurred_at,
         position=row.position,

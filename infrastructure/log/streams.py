@@ -3,20 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from profilestore.domain.cut import Cut
 from profilestore.domain.errors import UnreadableEventError
-from profilestore.domain.events import EVENT_TYPES, RecordedEvent
+from profilestore.domain.events import EVENT_TYPES, ProfileEvent, RecordedEvent
 from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
 from .database import Database
-from .tables import events, streams
+from .tables import events
 
 _COLUMNS = (
-    events.c.name,
     events.c.event_id,
+    events.c.name,
     events.c.revision,
     events.c.occurred_at,
     events.c.state,
@@ -43,12 +43,12 @@ class Streams:
 
     def length(self, key: ProfileKey) -> int:
         """Say how many events a stream has; 0 if there is none."""
-        query = select(streams.c.version).where(
-            streams.c.partition == partition_of(key, self._database.partitions),
-            streams.c.stream_id == key.stream_id,
+        query = select(func.max(events.c.version)).where(
+            events.c.partition == partition_of(key, self._database.partitions),
+            events.c.stream_id == key.stream_id.bytes,
         )
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one_or_none() or 0
+            return connection.execute(query).scalar_one() or 0
 
     def read_later(
         self,
@@ -67,7 +67,7 @@ class Streams:
     def _query(self, key: ProfileKey, cut: Cut) -> Select[Any]:
         return select(*_COLUMNS).where(
             events.c.partition == partition_of(key, self._database.partitions),
-            events.c.stream_id == key.stream_id,
+            events.c.stream_id == key.stream_id.bytes,
             *_within(cut),
         )
 
@@ -85,23 +85,41 @@ def _within(cut: Cut) -> list[ColumnElement[bool]]:
 
 def _recorded(  # noqa: PLR0913, PLR0917 - a row
     key: ProfileKey,
+    event_id: bytes | None,
     name: str,
-    event_id: str,
-    revision: int,
-    occurred_at: int,
+    revision: int | None,
+    occurred_at: int | None,
     text: bytes,
     version: int,
     position: int,
     recorded_at: int,
 ) -> RecordedEvent:
+    event = event_of(key, event_id, name, revision, occurred_at, text, position)
+    return RecordedEvent(event, version, position, from_microseconds(recorded_at))
+
+
+def event_of(  # noqa: PLR0913, PLR0917 - a row
+    profile: ProfileKey,
+    event_id: bytes | None,
+    name: str,
+    revision: int | None,
+    occurred_at: int | None,
+    text: bytes,
+    position: int | None,
+) -> ProfileEvent:
+    """Read an event from its columns; the text is parsed when it is needed.
+
+    Raise UnreadableEventError for what is no event of a profile.
+    """
     event_type = EVENT_TYPES.get(name)
     if event_type is None:
         raise UnreadableEventError(position, f"{name!r} is no profile event")
-    event = event_type(
-        profile=key,
-        event_id=event_id,
+    if event_id is None or revision is None or occurred_at is None:
+        raise UnreadableEventError(position, "it has no event id, revision or time")
+    return event_type(
+        profile=profile,
+        event_id=event_id.decode(),
         revision=revision,
         occurred_at=from_microseconds(occurred_at),
         text=text,
     )
-    return RecordedEvent(event, version, position, from_microseconds(recorded_at))

@@ -2,8 +2,9 @@
 
 Times are whole microseconds since 1970-01-01T00:00:00Z. Every key begins with the
 partition, so that a partition can live anywhere. Columns beside `state` are derived
-from it, so that order and cuts need no parsing. The log refuses UPDATE and DELETE by
-trigger.
+from it, so that order and cuts need no parsing. Stream ids are the 16 bytes of a UUID;
+event ids are UTF-8 bytes, for they may hold what a database's text may not (U+0000).
+The log refuses UPDATE, DELETE and TRUNCATE by trigger.
 """
 
 from sqlalchemy import (
@@ -18,19 +19,30 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Uuid,
     event,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA = "0002"
+"""The newest revision in `migrations/`, which these tables are."""
 
 metadata = MetaData()
+
+# Bytewise order on both engines, whatever a database's locale is.
+Text = String().with_variant(String(collation="C"), "postgresql")
+StreamId = LargeBinary(16)
+
+schema_version = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""The revision of the schema, where Alembic keeps it."""
 
 store = Table(
     "store",
     metadata,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
-    Column("schema_version", Integer, nullable=False),
     Column("partitions", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
@@ -50,24 +62,23 @@ streams = Table(
     "streams",
     metadata,
     Column("partition", Integer, nullable=False),
-    Column("stream_id", Uuid, nullable=False),
-    Column("api_space_id", String),
-    Column("profile_id", String),
-    Column("version", BigInteger, nullable=False),
+    Column("stream_id", StreamId, nullable=False),
+    Column("api_space_id", Text),
+    Column("profile_id", Text),
     PrimaryKeyConstraint("partition", "stream_id"),
-    Index("streams_by_profile", "partition", "api_space_id", "profile_id"),
 )
-"""One row a profile: who it is and how long its stream."""
+"""One row a profile: who it is. How long its stream is, the events tell: a length kept
+here would be a row to rewrite for each event."""
 
 events = Table(
     "events",
     metadata,
     Column("partition", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
-    Column("stream_id", Uuid, nullable=False),
+    Column("stream_id", StreamId, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("event_id", String),
-    Column("name", String, nullable=False),
+    Column("event_id", LargeBinary),
+    Column("name", Text, nullable=False),
     Column("revision", BigInteger),
     Column("occurred_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
@@ -87,24 +98,25 @@ quarantine = Table(
     metadata,
     Column("partition", Integer, nullable=False),
     Column("id", String(32), nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("problems", LargeBinary, nullable=False),
-    Column("ingress", String, nullable=False),
+    Column("ingress", Text, nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("deliveries", BigInteger, nullable=False),
-    Column("api_space_id", String),
-    Column("profile_id", String),
-    Column("event_id", String),
-    Column("name", String),
+    Column("stream_id", StreamId),
+    Column("api_space_id", Text),
+    Column("profile_id", Text),
+    Column("event_id", LargeBinary),
+    Column("name", Text),
     Column("text", LargeBinary, nullable=False),
-    Column("settled", String),
+    Column("settled", Text),
     Column("settled_at", BigInteger),
-    Column("settled_by", String),
-    Column("settled_why", String),
+    Column("settled_by", Text),
+    Column("settled_why", Text),
     PrimaryKeyConstraint("partition", "id"),
     Index("quarantine_by_time", "partition", "first_at"),
-    Index("quarantine_by_profile", "partition", "api_space_id", "profile_id"),
+    Index("quarantine_by_stream", "partition", "stream_id"),
 )
 """What could not be accepted, whole. `id` is derived from reason and bytes; `settled`
 is `replayed` or `discarded`, null while nobody has decided."""
@@ -113,7 +125,7 @@ ignored = Table(
     "ignored",
     metadata,
     Column("partition", Integer, nullable=False),
-    Column("name", String, nullable=False),
+    Column("name", Text, nullable=False),
     Column("count", BigInteger, nullable=False),
     PrimaryKeyConstraint("partition", "name"),
 )
@@ -123,8 +135,8 @@ checkpoints = Table(
     "checkpoints",
     metadata,
     Column("partition", Integer, nullable=False),
-    Column("stream_id", Uuid, nullable=False),
-    Column("updates", String, nullable=False),
+    Column("stream_id", StreamId, nullable=False),
+    Column("updates", Text, nullable=False),
     Column("fold", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
@@ -137,18 +149,31 @@ tracking = Table(
     "tracking",
     metadata,
     Column("partition", Integer, nullable=False),
-    Column("application_name", String, nullable=False),
+    Column("application_name", Text, nullable=False),
     Column("notification_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("partition", "application_name"),
 )
 """How far readers of other logs have come, written with what they derived."""
 
-for _change in ("UPDATE", "DELETE"):
-    event.listen(
-        events,
-        "after_create",
-        DDL(  # type: ignore[no-untyped-call]  # the library has no types for it
-            f"CREATE TRIGGER events_refuse_{_change.lower()} BEFORE {_change} "
-            "ON events BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END"
-        ).execute_if(dialect="sqlite"),
-    )
+_TRIGGERS = {
+    "sqlite": (
+        """CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+        """CREATE TRIGGER events_refuse_delete BEFORE DELETE ON events
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION events_refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the log is append-only'; END $$""",
+        """CREATE TRIGGER events_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE
+        ON events FOR EACH STATEMENT EXECUTE FUNCTION events_refuse_change()""",
+        "ALTER TABLE events ENABLE ALWAYS TRIGGER events_refuse_change",
+    ),
+}
+for _dialect, _statements in _TRIGGERS.items():
+    for _statement in _statements:
+        event.listen(
+            events,
+            "after_create",
+            DDL(_statement).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]  # the library has no types for it
+        )

@@ -1,154 +1,271 @@
-"""Deliveries into the log: one transaction a batch, an outcome for each event."""
+"""What callers want written, into the log: a group of them in one transaction."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from eventsourcing.persistence import IntegrityError, Tracking
+from sqlalchemy import Connection, insert, update
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from profilestore.domain.admission import Outcome, admit, conflict
 from profilestore.domain.envelope import Delivered
 from profilestore.domain.events import ProfileEvent
-from profilestore.domain.identity import partition_of
+from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.rejection import Ignored, Rejection
+from profilestore.domain.text import storable
+from profilestore.domain.timestamps import to_microseconds
 
+from .bulk import select_in
 from .database import Database
-from .head import CHUNK, Head
-from .logged_event import LoggedEvent
-from .mapper import to_logged, to_profile_event
+from .head import Head, NewEvent
 from .quarantine import Quarantine, entry_id, entry_partition
-from .tables import events, ignored
+from .streams import event_of
+from .tables import ignored, tracking
 
-_BY_EVENT_ID = select(
-    events.c.stream_id.label("originator_id"),
-    events.c.version.label("originator_version"),
-    events.c.name.label("topic"),
-    events.c.state,
-    events.c.event_id,
-    events.c.revision,
-    events.c.occurred_at,
-    events.c.position,
-)
 
-EventKey = tuple[UUID, str]
+@dataclass(frozen=True)
+class Delivery:
+    """A batch of delivered events: what can be accepted is, the rest is kept beside."""
+
+    batch: Sequence[Delivered]
+    ingress: str
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """Events at versions of the caller's choice, and a tracking position: all or none.
+
+    This is what the library's recorders write.
+    """
+
+    shares: dict[int, list[NewEvent]]
+    """By partition."""
+    profiles: dict[bytes, ProfileKey | None]
+    tracking: Tracking | None = None
+
+
+Entry = Delivery | Insertion
+Positions = dict[int, range]
+Answer = list[Outcome] | Positions | IntegrityError
+"""Of a delivery each event's outcome, of an insertion its positions by partition, or
+its refusal."""
+
+Heads = dict[int, Head]
 
 
 class LogWriter:
-    """Writes batches of delivered events; each batch is stored whole or not at all."""
+    """Writes groups of entries; each group is stored whole or not at all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, batch: Sequence[Delivered], ingress: str) -> list[Outcome]:
-        """Store a batch durably; answer each event's outcome, in the batch's order."""
-        return self._each(batch, lambda head, share: _append(head, share, ingress))
+    def write(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Store a group durably; answer each entry."""
+        deliveries = [e for e in entries if isinstance(e, Delivery)]
+        insertions = [e for e in entries if isinstance(e, Insertion)]
+        shares = self._shares(deliveries)
+        with self._database.write() as connection:
+            # All in one order: two groups that wait for each other would wait for ever.
+            partitions = {*shares, *(p for one in insertions for p in one.shares)}
+            heads = {p: Head.lock(connection, p) for p in sorted(partitions)}
+            for partition, share in shares.items():
+                _append(heads[partition], share)
+            inserted = iter(_insert(heads, insertions))
+        outcomes = iter(_outcomes(deliveries, shares.values()))
+        return [
+            next(outcomes if isinstance(e, Delivery) else inserted) for e in entries
+        ]
 
     def judge(self, batch: Sequence[Delivered]) -> list[Outcome]:
-        """Say what `append` would answer, and store nothing."""
-        return self._each(batch, lambda head, share: _decide(head, share).outcomes)
+        """Say what would become of a delivery now, and store nothing."""
+        deliveries = [Delivery(batch, "")]
+        shares = self._shares(deliveries)
+        with self._database.read() as connection:
+            for partition, share in shares.items():
+                _decide(connection, partition, share)
+        return _outcomes(deliveries, shares.values())[0]
 
-    def _each(
-        self,
-        batch: Sequence[Delivered],
-        of_partition: Callable[[Head, list[Delivered]], list[Outcome]],
-    ) -> list[Outcome]:
-        outcomes: list[Outcome] = [Outcome.IGNORED] * len(batch)
-        shares: dict[int, list[int]] = defaultdict(list)
-        for index, item in enumerate(batch):
-            shares[self._partition(item)].append(index)
-        with self._database.write() as connection:
-            for partition in sorted(shares):
-                share = shares[partition]
-                head = Head.lock(connection, partition)
-                answers = of_partition(head, [batch[i] for i in share])
-                for index, outcome in zip(share, answers, strict=True):
-                    outcomes[index] = outcome
-        return outcomes
+    def _shares(self, deliveries: Sequence[Delivery]) -> "dict[int, _Share]":
+        shares: dict[int, _Share] = defaultdict(_Share)
+        only = self._database.partitions == 1
+        for number, delivery in enumerate(deliveries):
+            for index, item in enumerate(delivery.batch):
+                share = shares[0 if only else self._partition(item)]
+                share.items.append(item)
+                share.places.append((number, index))
+                share.ingresses.append(delivery.ingress)
+        return shares
 
     def _partition(self, item: Delivered) -> int:
+        partitions = self._database.partitions
         if isinstance(item, Ignored):
             return 0
         if isinstance(item, Rejection):
-            return entry_partition(
-                entry_id(item), item.profile, self._database.partitions
-            )
-        return partition_of(item.profile, self._database.partitions)
+            return entry_partition(entry_id(item), item.profile, partitions)
+        return partition_of(item.profile, partitions)
 
 
 @dataclass
-class _Decisions:
-    """What a partition's share of a batch comes to."""
+class _Share:
+    """What a group brings to one partition, and what it comes to."""
+
+    items: list[Delivered] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    ingresses: list[str] = field(default_factory=list)
 
     outcomes: list[Outcome] = field(default_factory=list)
-    fresh: list[ProfileEvent] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
+    fresh: list[tuple[bytes, ProfileEvent]] = field(default_factory=list)
+    rejections: list[tuple[Rejection, str]] = field(default_factory=list)
     foreign: Counter[str] = field(default_factory=Counter)
 
 
-def _decide(head: Head, batch: Sequence[Delivered]) -> _Decisions:
-    first = _stored(head, [item for item in batch if isinstance(item, ProfileEvent)])
-    decisions = _Decisions()
-    for item in batch:
+def _outcomes(
+    deliveries: Sequence[Delivery], shares: Iterable[_Share]
+) -> list[list[Outcome]]:
+    """Put the outcomes of all partitions in the order of the deliveries."""
+    outcomes = [[Outcome.IGNORED] * len(delivery.batch) for delivery in deliveries]
+    for share in shares:
+        for (number, index), outcome in zip(share.places, share.outcomes, strict=True):
+            outcomes[number][index] = outcome
+    return outcomes
+
+
+def _append(head: Head, share: _Share) -> None:
+    """Decide on a partition's share and write what follows from it."""
+    _decide(head.connection, head.partition, share)
+    profiles: dict[bytes, ProfileKey | None] = {
+        stream_id: event.profile for stream_id, event in share.fresh
+    }
+    versions = head.versions(profiles)
+    new = []
+    for stream_id, event in share.fresh:
+        versions[stream_id] = version = versions.get(stream_id, 0) + 1
+        new.append(
+            NewEvent(
+                stream_id,
+                version,
+                event.event_id.encode(),
+                event.name,
+                event.revision,
+                to_microseconds(event.occurred_at),
+                event.text,
+            )
+        )
+    head.append(new, profiles)
+    Quarantine.write(head, share.rejections)
+    _count(head, share.foreign)
+
+
+def _decide(connection: Connection, partition: int, share: _Share) -> None:
+    """Give each event its outcome, knowing what the partition has."""
+    of_items = [
+        (item.profile.stream_id.bytes, item.event_id)
+        if isinstance(item, ProfileEvent)
+        else (b"", "")
+        for item in share.items
+    ]
+    profiles = {
+        key[0]: item.profile
+        for key, item in zip(of_items, share.items, strict=True)
+        if isinstance(item, ProfileEvent)
+    }
+    first = _stored(connection, partition, {key[1] for key in of_items}, profiles)
+    for key, item, ingress in zip(of_items, share.items, share.ingresses, strict=True):
         match item:
             case ProfileEvent():
-                outcome = admit(item, first.get(_key(item)))
+                outcome = admit(item, first.get(key))
                 if outcome is Outcome.ACCEPTED:
-                    first[_key(item)] = item
-                    decisions.fresh.append(item)
+                    first[key] = item
+                    share.fresh.append((key[0], item))
                 elif outcome is Outcome.QUARANTINED:
-                    decisions.rejections.append(conflict(item))
+                    share.rejections.append((conflict(item), ingress))
             case Rejection():
                 outcome = Outcome.QUARANTINED
-                decisions.rejections.append(item)
+                share.rejections.append((item, ingress))
             case Ignored(name):
                 outcome = Outcome.IGNORED
-                decisions.foreign[name] += 1
-        decisions.outcomes.append(outcome)
-    return decisions
+                share.foreign[storable(name)] += 1
+        share.outcomes.append(outcome)
 
 
-def _append(head: Head, batch: Sequence[Delivered], ingress: str) -> list[Outcome]:
-    """Decide on a partition's share of a batch and write what follows from it."""
-    decisions = _decide(head, batch)
-    head.append(_in_streams(head, decisions.fresh))
-    Quarantine.write(head, decisions.rejections, ingress)
-    _count(head, decisions.foreign)
-    return decisions.outcomes
+_BY_EVENT_ID = """
+    SELECT stream_id, event_id, name, revision, occurred_at, state, position
+    FROM events WHERE partition = {} AND event_id {}
+"""
 
 
-def _key(event: ProfileEvent) -> EventKey:
-    return event.profile.stream_id, event.event_id
-
-
-def _stored(head: Head, batch: Sequence[ProfileEvent]) -> dict[EventKey, ProfileEvent]:
+def _stored(
+    connection: Connection,
+    partition: int,
+    event_ids: set[str],
+    profiles: dict[bytes, ProfileKey],
+) -> dict[tuple[bytes, str], ProfileEvent]:
     """Look up the events whose ids these repeat."""
-    profiles = {event.profile.stream_id: event.profile for event in batch}
-    wanted = list({event.event_id for event in batch})
-    found: dict[EventKey, ProfileEvent] = {}
-    for start in range(0, len(wanted), CHUNK):
-        query = _BY_EVENT_ID.where(
-            events.c.partition == head.partition,
-            events.c.event_id.in_(wanted[start : start + CHUNK]),
-        )
-        for row in head.connection.execute(query).mappings():
-            # The same id may stand in streams of other profiles: that is no repetition.
-            if row["originator_id"] in profiles:
-                found[row["originator_id"], row["event_id"]] = to_profile_event(
-                    LoggedEvent(**row, profile=profiles[row["originator_id"]])
-                )
+    ids = [event_id.encode() for event_id in event_ids if event_id]
+    found = {}
+    for row in select_in(connection, _BY_EVENT_ID, partition, ids):
+        stream_id, event_id, name, revision, occurred_at, state, position = row
+        # The same id may stand in streams of other profiles: that is no repetition.
+        if (profile := profiles.get(stream_id)) is not None:
+            event = event_of(
+                profile, event_id, name, revision, occurred_at, state, position
+            )
+            found[stream_id, event.event_id] = event
     return found
 
 
-def _in_streams(head: Head, fresh: Sequence[ProfileEvent]) -> list[LoggedEvent]:
-    """Give each new event the next version of its stream."""
-    versions = head.versions({event.profile.stream_id for event in fresh})
-    rows = []
-    for event in fresh:
-        stream_id = event.profile.stream_id
-        versions[stream_id] = versions.get(stream_id, 0) + 1
-        rows.append(to_logged(event, versions[stream_id]))
-    return rows
+def _insert(heads: Heads, insertions: Sequence[Insertion]) -> list[Answer]:
+    """Write insertions together; where that fails, each on its own."""
+    try:
+        return _insert_all(heads, insertions)
+    except DatabaseIntegrityError as error:
+        if len(insertions) == 1:
+            return [IntegrityError(str(error.orig))]
+    return [answer for one in insertions for answer in _insert(heads, [one])]
+
+
+def _insert_all(heads: Heads, insertions: Sequence[Insertion]) -> list[Answer]:
+    if not insertions:
+        return []
+    (connection,) = {head.connection for head in heads.values()}
+    with connection.begin_nested() as savepoint:
+        before = {partition: head.place() for partition, head in heads.items()}
+        try:
+            answers: list[Answer] = [_insert_one(heads, one) for one in insertions]
+        except BaseException:
+            savepoint.rollback()
+            for partition, place in before.items():
+                heads[partition].go_back(place)
+            raise
+    return answers
+
+
+def _insert_one(heads: Heads, insertion: Insertion) -> Positions:
+    positions = {}
+    for partition, new in insertion.shares.items():
+        if insertion.tracking is not None:
+            _track(heads[partition], insertion.tracking)
+        positions[partition] = heads[partition].append(new, insertion.profiles)
+    return positions
+
+
+def _track(head: Head, position: Tracking) -> None:
+    """Move a tracking position forward; anything else is an IntegrityError."""
+    key = {"partition": head.partition, "application_name": position.application_name}
+    of_key = (tracking.c.partition == head.partition) & (
+        tracking.c.application_name == position.application_name
+    )
+    moved = head.connection.execute(
+        update(tracking)
+        .where(of_key, tracking.c.notification_id < position.notification_id)
+        .values(notification_id=position.notification_id)
+    )
+    if not moved.rowcount:
+        # Either it is the first, or the key exists and this one is not ahead of it.
+        head.connection.execute(
+            insert(tracking).values(**key, notification_id=position.notification_id)
+        )
 
 
 def _count(head: Head, names: Counter[str]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from profilestore.domain.errors import SchemaMismatchError as SchemaMismatchError
     from profilestore.domain.errors import StorageError as StorageError
     from profilestore.domain.errors import StoreBusyError as StoreBusyError
+    from profilestore.domain.errors import StoreOverloadedError as StoreOverloadedError
     from profilestore.domain.errors import (
         StoreUnavailableError as StoreUnavailableError,
     )
@@ -62,6 +63,7 @@ _HOMES = {
         "SchemaMismatchError",
         "StorageError",
         "StoreBusyError",
+        "StoreOverloadedError",
         "StoreUnavailableError",
         "UnreadableEventError",
     ),

@@ -1,68 +1,70 @@
-"""The library's own recorder test cases, on our log."""
+"""The library's own recorder test cases: a partition of the log is one such recorder."""
 
-from tempfile import TemporaryDirectory
-from uuid import uuid4
+from collections.abc import Callable
 
+import pytest
 from eventsourcing.tests import persistence as contract
 
+from profilestore.infrastructure.log.committer import Committer
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.recorder import LogAggregateRecorder, LogRecorder
+from profilestore.infrastructure.log.writer import LogWriter
 
 
-class _OnFile(contract.TestCase):
-    """Opens a store on a file of its own for each test."""
+class _OnDatabase:
+    """Makes recorders on a new database, the test's own."""
 
-    def database(self) -> Database:
-        directory = self.enterContext(TemporaryDirectory())
-        database = Database.open(f"sqlite:///{directory}/{uuid4().hex}.db")
+    kind: str
+    partition = 0
+
+    @pytest.fixture(autouse=True)
+    def _databases(self, new_url: Callable[[str], str]) -> None:
+        self.new_url = new_url
+
+    def parts(self) -> tuple[Database, Committer, int]:
+        url = "sqlite://" if self.kind == "memory" else self.new_url(self.kind)
+        database = Database.open(url)
+        committer = Committer(LogWriter(database))
         self.addCleanup(database.close)
-        return database
+        self.addCleanup(committer.close)
+        return database, committer, self.partition
 
 
-class _InMemory(contract.TestCase):
-    def database(self) -> Database:
-        database = Database.open("sqlite://")
-        self.addCleanup(database.close)
-        return database
-
-
-class TestAggregateRecorder(_OnFile, contract.AggregateRecorderTestCase):
+class _Aggregate(_OnDatabase):
     def create_recorder(self) -> LogAggregateRecorder:
-        return LogAggregateRecorder(self.database())
+        return LogAggregateRecorder(*self.parts())
 
 
-class TestApplicationRecorder(_OnFile, contract.ApplicationRecorderTestCase):
+class _Recorder(_OnDatabase):
+    insert_num = 1000
+
     def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
+        return LogRecorder(*self.parts())
 
+
+class _Follower(_Recorder):
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
 
-class TestTrackingRecorder(_OnFile, contract.TrackingRecorderTestCase):
-    def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
+_CASES = {
+    contract.AggregateRecorderTestCase: _Aggregate,
+    contract.ApplicationRecorderTestCase: _Follower,
+    contract.TrackingRecorderTestCase: _Recorder,
+    contract.ProcessRecorderTestCase: _Recorder,
+    contract.NonInterleavingNotificationIDsBaseCase: _Recorder,
+}
+_KINDS = {"File": "file", "Memory": "memory", "PostgreSQL": "postgresql-1"}
 
+for _case, _ours in _CASES.items():
+    for _name, _kind in _KINDS.items():
+        _title = f"Test{_case.__name__.removesuffix('BaseCase')}On{_name}"
+        globals()[_title] = type(_title, (_ours, _case), {"kind": _kind})
 
-class TestProcessRecorder(_OnFile, contract.ProcessRecorderTestCase):
-    def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
-
-
-class TestPositionsDoNotInterleave(
-    _OnFile, contract.NonInterleavingNotificationIDsBaseCase
-):
-    insert_num = 1000
-
-    def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
-
-
-class TestApplicationRecorderInMemory(_InMemory, contract.ApplicationRecorderTestCase):
-    def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
-
-
-class TestProcessRecorderInMemory(_InMemory, contract.ProcessRecorderTestCase):
-    def create_recorder(self) -> LogRecorder:
-        return LogRecorder(self.database())
+for _name in ("File", "PostgreSQL"):
+    _title = f"TestLastOfEightPartitionsOn{_name}"
+    globals()[_title] = type(
+        _title,
+        (_Follower, contract.ApplicationRecorderTestCase),
+        {"kind": f"{_KINDS[_name].partition('-')[0]}-8", "partition": 7},
+    )

@@ -122,20 +122,20 @@ def test_without_the_immediate_lock_processes_lose_each_others_place(
     ProfileStore.open(url).close()
     deferred = APPENDER.replace(
         "url, first",
-        "from profilestore.infrastructure.log import database as d\n"
-        "engine = d.Database._engine\n"
-        "d.Database._engine = lambda self, u, mode, readonly: "
-        "engine(self, u, 'DEFERRED', readonly=readonly)\n"
+        "from profilestore.infrastructure.log import sqlite as s\n"
+        "engine = s._engine\n"
+        "s._engine = lambda u, mode, busy, readonly: "
+        "engine(u, 'DEFERRED', busy, readonly=readonly)\n"
         "url, first",
         1,
     )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", deferred, url, str(first), "600", "20"],
+            [sys.executable, "-c", deferred, url, str(first), "6000", "20"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for first in (0, 600)
+        for first in (0, 6000)
     ]
     errors = [process.communicate(timeout=120)[1] for process in processes]
 

@@ -35,22 +35,22 @@ def quarantine_valid(store: ProfileStore) -> str:
 def test_replay_appends_what_can_be_accepted_now(store: ProfileStore) -> None:
     id_ = quarantine_valid(store)
 
-    assert store.replay(dry_run=True) == [(id_, "accepted")]
+    assert store.quarantine.replay(dry_run=True) == [(id_, "accepted")]
     assert store.stats()["events"] == {}
-    assert store.replay(by="ann") == [(id_, "accepted")]
+    assert store.quarantine.replay(by="ann") == [(id_, "accepted")]
     assert store.stats()["events"] == {"profile.create": 1}
     assert list(store.quarantine.entries()) == []
     (entry,) = store.quarantine.entries(settled=True)
     assert entry.settlement is not None
     assert (entry.settlement.settled, entry.settlement.by) == ("replayed", "ann")
-    assert store.replay([id_]) == [(id_, "duplicate")]
+    assert store.quarantine.replay([id_]) == [(id_, "duplicate")]
 
 
 def test_replay_leaves_what_is_still_refused_as_it_is(store: ProfileStore) -> None:
     store.append([EVENT, EVENT | {"revision": 7}, {"name": "profile.merge"}])
     before = list(store.quarantine.entries())
 
-    assert {outcome for _, outcome in store.replay()} == {"quarantined"}
+    assert {outcome for _, outcome in store.quarantine.replay()} == {"quarantined"}
     assert list(store.quarantine.entries()) == before
 
 
@@ -58,7 +58,9 @@ def test_discard_keeps_who_and_why_and_the_bytes(store: ProfileStore) -> None:
     store.append(b"[1]")
     (entry,) = store.quarantine.entries()
 
-    discarded = store.discard(entry.id[:5], by="ann", why="a test of the sender")
+    discarded = store.quarantine.discard(
+        entry.id[:5], by="ann", why="a test of the sender"
+    )
 
     assert discarded.rejection.text == b"1"
     assert discarded.settlement is not None
@@ -73,7 +75,7 @@ def test_purge_forgets_the_bytes_but_not_that_they_were_there(
     store.append(b"[1]")
     (entry,) = store.quarantine.entries()
 
-    store.discard(entry.id, by="ann", why="personal", purge=True)
+    store.quarantine.discard(entry.id, by="ann", why="personal", purge=True)
 
     (left,) = store.quarantine.entries(settled=True)
     assert (left.id, left.rejection.text) == (entry.id, b"")
@@ -82,7 +84,7 @@ def test_purge_forgets_the_bytes_but_not_that_they_were_there(
 @pytest.mark.parametrize("id_", ["zz", "", "%"])
 def test_an_entry_that_is_not_there_is_said(store: ProfileStore, id_: str) -> None:
     with pytest.raises(QuarantineEntryNotFoundError):
-        store.discard(id_, by="ann", why="x")
+        store.quarantine.discard(id_, by="ann", why="x")
 
 
 def test_an_export_holds_all_and_makes_the_same_answers_elsewhere(

@@ -1,0 +1,231 @@
+"""Group commit: what waits together is committed together, by one thread a process."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from threading import Condition, Lock, Thread
+from typing import cast, overload
+
+from eventsourcing.persistence import IntegrityError
+
+from profilestore.domain.admission import Outcome
+from profilestore.domain.errors import (
+    StorageError,
+    StoreBusyError,
+    StoreOverloadedError,
+    StoreUnavailableError,
+)
+from profilestore.domain.rejection import Ignored
+
+from .backend import BUSY_SECONDS
+from .writer import Answer, Delivery, Entry, Insertion, LogWriter, Positions
+
+QUEUE_EVENTS = 50_000
+QUEUE_BYTES = 256 * 1024 * 1024
+"""What may wait at most; one entry may be more, if nothing else waits."""
+
+GROUP_EVENTS = 10_000
+GROUP_BYTES = 32 * 1024 * 1024
+"""What one transaction takes, unless a single entry is more."""
+
+GRACE_SECONDS = 10
+"""A caller waits so much longer than the database does, to hear what it says."""
+
+AHEAD = 4
+"""Entries of one caller that wait to be stored while it makes the next."""
+
+
+class Ticket:
+    """An entry on its way into the log."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        batch = entry.batch if isinstance(entry, Delivery) else ()
+        self.events = len(batch) or 1
+        self.bytes = sum(len(i.text) for i in batch if not isinstance(i, Ignored))
+        self._done = Lock()
+        self._done.acquire()
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+
+    def wait(self, seconds: float) -> Answer:
+        """Wait for the commit; raise what made it fail.
+
+        StoreBusyError after so many seconds: the entry may still be stored later.
+        """
+        if not self._done.acquire(timeout=seconds):
+            raise StoreBusyError(seconds)
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None  # noqa: S101 - it has one or the other
+        return self._answer
+
+    def answered(self, answer: Answer) -> None:
+        """Let the caller go on."""
+        if isinstance(answer, IntegrityError):
+            self._error = answer
+        self._answer = answer
+        self._done.release()
+
+    def failed(self, error: BaseException) -> None:
+        """Let the caller know."""
+        self._error = error
+        self._done.release()
+
+
+class Committer:
+    """Takes entries from any thread, commits what waits as one group, then answers.
+
+    An entry that makes its group fail fails alone. What was taken is committed also
+    when the committer closes.
+    """
+
+    def __init__(
+        self,
+        writer: LogWriter,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        queue_events: int = QUEUE_EVENTS,
+    ) -> None:
+        self._writer = writer
+        self._wait_seconds = busy_seconds + GRACE_SECONDS
+        self._queue_events = queue_events
+        self._queue: deque[Ticket] = deque()
+        self._events = self._bytes = 0
+        self._changed = Condition(Lock())
+        self._thread: Thread | None = None
+        self._closed = False
+
+    def submit(self, entry: Entry) -> Ticket:
+        """Take an entry; raise StoreOverloadedError if too much waits already."""
+        ticket = Ticket(entry)
+        with self._changed:
+            if self._closed:
+                raise StoreUnavailableError("the store is closed")
+            if self._queue and (
+                self._events + ticket.events > self._queue_events
+                or self._bytes + ticket.bytes > QUEUE_BYTES
+            ):
+                raise StoreOverloadedError(self._events)
+            if self._thread is None:
+                # As a daemon it cannot keep a process alive whose store is not closed:
+                # what nobody waits for any more was never acknowledged.
+                self._thread = Thread(target=self._run, name="committer", daemon=True)
+                self._thread.start()
+            self._queue.append(ticket)
+            self._events += ticket.events
+            self._bytes += ticket.bytes
+            self._changed.notify()
+        return ticket
+
+    @overload
+    def commit(self, entry: Delivery) -> list[Outcome]: ...
+    @overload
+    def commit(self, entry: Insertion) -> Positions: ...
+    def commit(self, entry: Entry) -> Answer:
+        """Commit one entry and answer it."""
+        return self.submit(entry).wait(self._wait_seconds)
+
+    def commit_all(self, deliveries: Iterable[Delivery]) -> Iterator[list[Outcome]]:
+        """Commit deliveries in order, answering each in turn.
+
+        While one is written the next are made, so that both cores have work.
+        """
+        ahead: deque[Ticket] = deque()
+        remaining, failure = iter(deliveries), None
+        while True:
+            try:
+                entry = next(remaining)
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - raised below
+                failure = error  # but what came before it is answered
+                break
+            while (ticket := self._submit_behind(entry, ahead)) is None:
+                yield self._outcomes(ahead.popleft())
+            ahead.append(ticket)
+            if len(ahead) > AHEAD:
+                yield self._outcomes(ahead.popleft())
+        while ahead:
+            yield self._outcomes(ahead.popleft())
+        if failure is not None:
+            raise failure
+
+    def _outcomes(self, ticket: Ticket) -> list[Outcome]:
+        return cast("list[Outcome]", ticket.wait(self._wait_seconds))
+
+    def _submit_behind(self, entry: Entry, ahead: deque[Ticket]) -> Ticket | None:
+        """Submit an entry; None if the queue is full and some of it is our own."""
+        try:
+            return self.submit(entry)
+        except StoreOverloadedError:
+            if ahead:
+                return None
+            raise
+
+    def close(self) -> None:
+        """Take nothing more, commit what waits, and end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self._commit(group)
+
+    def _next_group(self) -> list[Ticket]:
+        """Wait for entries and take what fits; nothing once closed and drained."""
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait()
+            group: list[Ticket] = []
+            events = size = 0
+            while self._queue and (
+                not group
+                or (
+                    events + self._queue[0].events <= GROUP_EVENTS
+                    and size + self._queue[0].bytes <= GROUP_BYTES
+                )
+            ):
+                ticket = self._queue.popleft()
+                group.append(ticket)
+                events += ticket.events
+                size += ticket.bytes
+            self._events -= events
+            self._bytes -= size
+            return group
+
+    def _commit(self, group: Sequence[Ticket], *, again: bool = True) -> None:
+        try:
+            answers = self._writer.write([ticket.entry for ticket in group])
+        except StoreBusyError as error:
+            _fail(group, error)
+        except StorageError as error:
+            if not error.disconnected:
+                self._commit_each(group, error)
+                return
+            # The commit may have happened. A delivery can be repeated: what is stored
+            # counts as duplicate. An insertion cannot.
+            repeat = [t for t in group if again and isinstance(t.entry, Delivery)]
+            _fail([t for t in group if t not in repeat], error)
+            if repeat:
+                self._commit(repeat, again=False)
+        except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
+            self._commit_each(group, error)
+        else:
+            for ticket, answer in zip(group, answers, strict=True):
+                ticket.answered(answer)
+
+    def _commit_each(self, group: Sequence[Ticket], error: BaseException) -> None:
+        """Find the entry that made its group fail: the others are not to blame."""
+        if len(group) == 1:
+            _fail(group, error)
+            return
+        for ticket in group:
+            self._commit([ticket])
+
+
+def _fail(group: Sequence[Ticket], error: BaseException) -> None:
+    for ticket in group:
+        ticket.failed(error)

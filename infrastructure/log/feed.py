@@ -1,0 +1,156 @@
+"""Reading a partition in the order of its positions, as far as it goes and live."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.events import RecordedEvent
+from profilestore.domain.identity import ProfileKey
+from profilestore.domain.timestamps import from_microseconds
+
+from .database import Database
+from .streams import event_of
+from .tables import events, heads, streams
+
+MOST_EVENTS = 10_000
+"""Events that one page may have."""
+SCANNED = 20_000
+"""Positions that one page of a single API space looks at."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Events in order of position, and the position up to which none is left out."""
+
+    events: tuple[RecordedEvent, ...]
+    position: int
+
+
+class Feed:
+    """The partitions of a log, by position. No reader skips or repeats one.
+
+    Positions are given and committed under the lock of the partition's head: what is
+    visible at all is visible up to some position, without a hole.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, partition: int, after: int, limit: int, api_space_id: str | None = None
+    ) -> Page:
+        """Read at most so many events after a position, of one API space or of all.
+
+        Of one API space a page may be short, or empty, before the end of the log: go
+        on from its `position`. Events that are of no profile are left out.
+        """
+        if not 0 <= partition < self._database.partitions:
+            rule = f"must be from 0 to {self._database.partitions - 1}"
+            raise InvalidArgumentError("partition", rule)
+        if not 0 <= after < 2**63:
+            raise InvalidArgumentError("after", "must be from 0 to 2^63-1")
+        if not 1 <= limit <= MOST_EVENTS:
+            raise InvalidArgumentError("limit", f"must be from 1 to {MOST_EVENTS}")
+        end = select(heads.c.position).where(heads.c.partition == partition)
+        with self._database.read() as connection:
+            last = min(connection.execute(end).scalar_one(), after + SCANNED)
+            query = _between(partition, after, last).limit(limit)
+            if api_space_id is not None:
+                query = query.where(streams.c.api_space_id == api_space_id)
+            rows = connection.execute(query).all()
+        read = tuple(map(_recorded, rows))
+        full = len(read) == limit
+        return Page(read, read[-1].position if full else max(after, last))
+
+    def follow(
+        self,
+        partition: int,
+        after: int,
+        api_space_id: str | None = None,
+        stop: Event | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """Read all events after a position, then wait for more, until `stop` is set."""
+        pause = Pause(stop or Event())
+        while not pause.stopped:
+            page = self.page(partition, after, MOST_EVENTS // 10, api_space_id)
+            for recorded in page.events:
+                if pause.stopped:
+                    return
+                yield recorded
+            if page.position == after:
+                pause.wait()
+            else:
+                pause.reset()
+            after = page.position
+
+
+class Pause:
+    """How long to wait for more: 10 ms after something came, up to half a second."""
+
+    SHORTEST = 0.01
+    LONGEST = 0.5
+
+    def __init__(self, stop: Event) -> None:
+        self._stop = stop
+        self._seconds = self.SHORTEST
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is to be waited for any more."""
+        return self._stop.is_set()
+
+    def wait(self) -> None:
+        """Wait, each time longer."""
+        self._stop.wait(self._seconds)
+        self._seconds = min(self._seconds * 2, self.LONGEST)
+
+    def reset(self) -> None:
+        """Be quick again."""
+        self._seconds = self.SHORTEST
+
+
+def _recorded(row: Row[Any]) -> RecordedEvent:
+    event = event_of(
+        ProfileKey(row.api_space_id, row.profile_id),
+        row.event_id,
+        row.name,
+        row.revision,
+        row.occurred_at,
+        row.state,
+        row.position,
+    )
+    recorded_at = from_microseconds(row.recorded_at)
+    return RecordedEvent(event, row.version, row.position, recorded_at)
+
+
+def _between(partition: int, after: int, last: int) -> Select[Any]:
+    return (
+        select(
+            streams.c.api_space_id,
+            streams.c.profile_id,
+            events.c.event_id,
+            events.c.name,
+            events.c.revision,
+            events.c.occurred_at,
+            events.c.state,
+            events.c.version,
+            events.c.position,
+            events.c.recorded_at,
+        )
+        .join(
+            streams,
+            (streams.c.partition == events.c.partition)
+            & (streams.c.stream_id == events.c.stream_id),
+        )
+        .where(
+            events.c.partition == partition,
+            events.c.position > after,
+            events.c.position <= last,
+            streams.c.api_space_id.is_not(None),
+        )
+        .order_by(events.c.position)
+    )

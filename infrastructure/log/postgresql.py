@@ -1,0 +1,111 @@
+"""PostgreSQL 15 or newer, by psycopg 3."""
+
+from contextlib import nullcontext
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from profilestore.domain.errors import (
+    StorageError,
+    StoreBusyError,
+    StoreUnavailableError,
+)
+
+from .backend import Backend
+
+OLDEST = 150000
+"""The oldest server version, as the protocol gives it."""
+
+_CONNECT = {
+    "connect_timeout": 10,
+    "application_name": "profilestore",
+    # A server that vanished without a word is found out, too.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""What the URL does not say."""
+
+_BUSY = {"55P03", "40P01", "40001", "57014"}
+"""Lock not available, deadlock, serialization failure, statement cancelled."""
+_HINTS = {
+    "3D000": "; create the database first",
+    "28": "; check the user and its password",
+    "42501": "; grant the role what it needs",
+    "53100": "; free some space and try again",
+    "57P": "; try again when the server is up",
+    "08": "; try again when the server is up",
+}
+
+
+def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
+    """Connect to a database; raise StoreUnavailableError where it would not be durable.
+
+    Statements wait `busy_seconds` for another's lock. The server's settings are checked
+    with each connection, for they may change.
+    """
+    return Backend(
+        url=url,
+        writer=_engine(url, "READ COMMITTED", busy_seconds, readonly=False),
+        reader=_engine(url, "REPEATABLE READ", busy_seconds, readonly=True),
+        turn=nullcontext(),
+        creates_itself=False,
+        failure=lambda cause, waited: _failure(url, cause, waited),
+    )
+
+
+def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level=isolation,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
+        pool_timeout=busy_seconds,
+        connect_args={k: v for k, v in _CONNECT.items() if k not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: ConnectionPoolEntry) -> None:
+        connection.autocommit = True
+        _check(connection)
+        connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+        connection.autocommit = False
+        connection.read_only = readonly
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        wait = connection.get_execution_options().get("wait_seconds")
+        if wait is not None:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
+
+    return engine
+
+
+def _check(connection: Any) -> None:
+    """Refuse a server that is too old, or acknowledges what a crash would lose."""
+    if connection.info.server_version < OLDEST:
+        found = connection.info.parameter_status("server_version")
+        raise StoreUnavailableError(f"PostgreSQL {found} is too old: 15 is the oldest")
+    for name, wanted, remedy in (
+        ("fsync", "on", "set it to on in postgresql.conf and reload"),
+        ("synchronous_commit", None, "set it to on for this role or database"),
+        ("server_encoding", "UTF8", "create the database with ENCODING 'UTF8'"),
+    ):
+        got = connection.execute(f"SHOW {name}").fetchone()[0]
+        if got == "off" or wanted not in (None, got):
+            raise StoreUnavailableError(
+                f"PostgreSQL runs with {name} = {got}, so what is answered as stored "
+                f"could be lost or changed: {remedy}"
+            )
+
+
+def _failure(url: URL, error: BaseException, waited: float) -> StorageError:
+    state = getattr(error, "sqlstate", None) or ""
+    if state in _BUSY:
+        return StoreBusyError(waited)
+    where = url.render_as_string(hide_password=True)
+    cause = " ".join(str(error).split())
+    hint = next((h for part, h in _HINTS.items() if state.startswith(part)), "")
+    return StoreUnavailableError(f"{where}: {cause}{hint}")
