@@ -1,8 +1,7 @@
 """The counts an append returns (SPEC section 8)."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from .admission import Outcome
@@ -19,12 +18,21 @@ class Receipt:
     ignored: int = 0
 
     @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> Self:
+    def of(cls, outcomes: Sequence[Outcome]) -> Self:
         """Count outcomes."""
-        counts = Counter(outcomes)
-        return cls(received=counts.total(), **{o.value: counts[o] for o in Outcome})
+        return cls(
+            received=len(outcomes),
+            accepted=outcomes.count(Outcome.ACCEPTED),
+            duplicate=outcomes.count(Outcome.DUPLICATE),
+            quarantined=outcomes.count(Outcome.QUARANTINED),
+            ignored=outcomes.count(Outcome.IGNORED),
+        )
 
     def __add__(self, other: "Receipt") -> "Receipt":
         return Receipt(
-            **{name: n + getattr(other, name) for name, n in asdict(self).items()}
+            received=self.received + other.received,
+            accepted=self.accepted + other.accepted,
+            duplicate=self.duplicate + other.duplicate,
+            quarantined=self.quarantined + other.quarantined,
+            ignored=self.ignored + other.ignored,
         )

@@ -7,7 +7,7 @@ from profilestore.domain.envelope import Delivered, read_event
 from profilestore.domain.rejection import Problem, Reason, Rejection
 
 from .compression import DamagedStreamError, chunks
-from .frames import KEPT_BYTES, Oversized, frames
+from .frames import BLANK, KEPT_BYTES, Oversized, frames
 
 BATCH_EVENTS = 2000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -16,7 +16,16 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 def read_delivery(body: bytes) -> Iterator[list[Delivered]]:
     """Read a delivery that is at hand, in batches."""
+    alone = body.strip(BLANK)
+    if alone.startswith(b"{"):
+        event = read_event(alone)
+        if not isinstance(event, Rejection) or event.reason in _WHOLE:
+            return iter([[event]])  # one event: there is nothing to cut
     return _batches(frames([body]))
+
+
+_WHOLE = (Reason.UNSUPPORTED_EVENT, Reason.INVALID_FIELD)
+"""What can only be said of one JSON object that is read to its end."""
 
 
 def read_stream(stream: BinaryIO) -> Iterator[list[Delivered]]:

@@ -20,7 +20,7 @@ KEPT_BYTES = 16 * 1024 * 1024
 BLOCK = 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
-_BLANK = b" \t\r\n"
+BLANK = b" \t\r\n"
 
 # All quantifiers are possessive: no pattern backtracks, each is linear in what it eats.
 _OPEN_STRING = rb'"(?:[^"\\\n]++|\\[^\n])*+'
@@ -114,7 +114,7 @@ class _Cutter:
             limit = min(len(buffer), start + KEPT_BYTES)
             end = self._end(buffer, start, limit, last=last and limit == len(buffer))
             if end is not None:
-                yield buffer[start:end].rstrip(_BLANK)
+                yield buffer[start:end].rstrip(BLANK)
                 start = ended = end
                 self._due = False
             elif limit - start == KEPT_BYTES:
@@ -210,7 +210,7 @@ class _Cutter:
         found = end < len(buffer)
         if not found:
             # Blanks at the end may be what follows it, unless they are too many.
-            blank = len(buffer) - len(buffer.rstrip(_BLANK + b","))
+            blank = len(buffer) - len(buffer.rstrip(BLANK + b","))
             end = max(start, end - blank) if blank < BLOCK else end
         skipped.take(buffer[start:end])
         if found or last:
@@ -243,7 +243,7 @@ def _follow(buffer: bytes, start: int, limit: int) -> tuple[bool, int]:
         at = token.end()
         match token.lastgroup:
             case "opens":
-                first = token.start() == opened and not token["plain"].strip(_BLANK)
+                first = token.start() == opened and not token["plain"].strip(BLANK)
                 if not _may_open(closers, token["sign"], first=first):
                     return False, at
                 closers += b"}" if token["opens"] == b"{" else b"]"

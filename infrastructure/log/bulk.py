@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-ROWS = (100, 10, 1)
-"""Rows that one SQLite statement inserts. A few sizes only: each is compiled once."""
-KEYS = (512, 64, 8, 1)
+ROWS = (1000, 100)
+"""Rows that one SQLite statement inserts; what is left is one statement of its size."""
+KEYS = (8192, 512, 64, 8, 1)
 """Keys that one SQLite statement looks up."""
 
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
@@ -25,15 +25,15 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> No
             _copy(connection, table, rows)
         return
     start = 0
-    for size in ROWS:
-        # One call for many rows also frees the other threads for longer at a time.
-        # FAIL instead of ABORT spares SQLite a journal for each statement.
+    while left := len(rows) - start:
+        # One call for many rows: in each call other threads may run, and it is they who
+        # let it go on. FAIL, not ABORT, spares SQLite a journal for each statement.
+        size = next((s for s in ROWS if s <= left), left)
         row = f"({', '.join('?' * len(table.columns))})"
         statement = f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
-        while len(rows) - start >= size:
-            values = tuple(chain.from_iterable(rows[start : start + size]))
-            connection.exec_driver_sql(statement, values)
-            start += size
+        values = tuple(chain.from_iterable(rows[start : start + size]))
+        connection.exec_driver_sql(statement, values)
+        start += size
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
@@ -51,20 +51,48 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
         raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
 
 
-def select_in(
-    connection: Connection, query: str, partition: int, keys: Iterable[Any]
-) -> Iterator[Sequence[Any]]:
-    """Run a query that ends on `WHERE partition = {} AND key {}` for all keys."""
+def rows_by(
+    connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
+) -> Iterator[Any]:
+    """Select the rows of a partition that have one of the keys in the key's column."""
+    table = key.table.name
+    where = f"{table} WHERE partition = {{}} AND {key.name} = key"
+    if connection.dialect.name == "postgresql":
+        # OFFSET keeps the planner to one look into the index a key: in tables that
+        # nobody has counted yet it would rather read the partition, for each batch.
+        where = f"LATERAL (SELECT * FROM {where} OFFSET 0) AS {table}"  # noqa: S608 - names of ours
+    query = f"SELECT {table}.* FROM keys CROSS JOIN {where}"  # noqa: S608
+    yield from select_by(connection, query, keys, partition)
+
+
+def present(
+    connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
+) -> set[Any]:
+    """Say which of the keys any row of the partition has in the key's column."""
+    one = f"SELECT 1 FROM {key.table.name} WHERE partition = {{}} AND {key.name} = key"  # noqa: S608
+    query = f"SELECT key FROM keys WHERE ({one} LIMIT 1) = 1"  # noqa: S608
+    return {row[0] for row in select_by(connection, query, keys, partition)}
+
+
+def select_by(
+    connection: Connection, query: str, keys: Iterable[Any], partition: int
+) -> Iterator[Any]:
+    """Run a query on the relation `keys (key)`; `{}` in it is the partition."""
     keys = list(keys)
     if connection.dialect.name == "postgresql":
         if keys:
-            statement = query.format("%s", "= ANY(%b)")
-            yield from connection.exec_driver_sql(statement, (partition, keys))
+            statement = _with_keys("SELECT * FROM unnest(%b)", query.format("%s"))
+            yield from connection.exec_driver_sql(statement, (keys, partition))
         return
     start = 0
     while start < len(keys):
         size = next((s for s in KEYS if s <= len(keys) - start), 1)
-        statement = query.format("?", f"IN ({', '.join('?' * size)})")
-        parameters = (partition, *keys[start : start + size])
+        values = f"VALUES {', '.join(['(?)'] * size)}"
+        statement = _with_keys(values, query.format("?"))
+        parameters = (*keys[start : start + size], partition)
         yield from connection.exec_driver_sql(statement, parameters)
         start += size
+
+
+def _with_keys(keys: str, query: str) -> str:
+    return f"WITH keys (key) AS ({keys}) {query}"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
 
-from .bulk import insert_rows, select_in
+from .bulk import insert_rows, present, select_by
 from .logged_event import digest, link
 from .tables import checkpoints, events, heads, streams
 
@@ -30,19 +30,27 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
-class _Stream(NamedTuple):
-    version: int
-    has_checkpoints: bool
-
-
-_STREAMS = """
-    SELECT stream_id,
-        (SELECT max(version) FROM events AS e
-            WHERE e.partition = s.partition AND e.stream_id = s.stream_id),
-        EXISTS (SELECT 1 FROM checkpoints AS c
-            WHERE c.partition = s.partition AND c.stream_id = s.stream_id)
-    FROM streams AS s WHERE partition = {} AND stream_id {}
+# Built once: to build them costs as much as to run them.
+_HEAD = (
+    select(heads.c.position, heads.c.chain, heads.c.recorded_at)
+    .where(heads.c.partition == bindparam("of"))
+    .with_for_update()
+)
+_MOVE = (
+    update(heads)
+    .where(heads.c.partition == bindparam("of"))
+    .values(
+        position=bindparam("to"), chain=bindparam("link"), recorded_at=bindparam("now")
+    )
+)
+_VERSIONS = """
+    SELECT key, (SELECT max(version) FROM events WHERE partition = {}
+                 AND stream_id = key) FROM keys
 """
+
+
+Known = dict[bytes, int | None]
+"""How long streams are, as far as it was looked up; None if they do not exist."""
 
 
 class Place(NamedTuple):
@@ -50,7 +58,6 @@ class Place(NamedTuple):
 
     position: int
     chain: bytes
-    streams: dict[bytes, _Stream | None]
 
 
 @dataclass
@@ -66,7 +73,7 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
-    _streams: dict[bytes, _Stream | None] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -75,9 +82,7 @@ class Head:
         A clock that went backwards is held at the last time given.
         """
         position, chain, recorded_at = connection.execute(
-            select(heads.c.position, heads.c.chain, heads.c.recorded_at)
-            .where(heads.c.partition == partition)
-            .with_for_update()
+            _HEAD, {"of": partition}
         ).one()
         now = to_microseconds(datetime.now(UTC))
         return cls(connection, partition, position, chain, max(now, recorded_at))
@@ -100,65 +105,51 @@ class Head:
         for event in new:
             self.position += 1
             (stream_id, version, event_id, name, revision, occurred_at, state) = event
-            of_event = digest(
-                (
-                    self.partition,
-                    self.position,
-                    stream_id,
-                    version,
-                    event_id,
-                    name,
-                    revision,
-                    occurred_at,
-                    self.recorded_at,
-                    state,
-                )
+            fields = (
+                self.partition,
+                self.position,
+                stream_id,
+                version,
+                event_id,
+                name,
+                revision,
+                occurred_at,
+                self.recorded_at,
+                state,
             )
+            of_event = digest(fields)
             self.chain = link(self.chain, of_event)
-            rows.append(
-                (
-                    self.partition,
-                    self.position,
-                    stream_id,
-                    version,
-                    event_id,
-                    name,
-                    revision,
-                    occurred_at,
-                    self.recorded_at,
-                    state,
-                    of_event,
-                    self.chain,
-                )
-            )
+            rows.append((*fields, of_event, self.chain))
         insert_rows(self.connection, events, rows)
         self.connection.execute(
-            update(heads)
-            .where(heads.c.partition == self.partition)
-            .values(
-                position=self.position, chain=self.chain, recorded_at=self.recorded_at
-            )
+            _MOVE,
+            {
+                "of": self.partition,
+                "to": self.position,
+                "link": self.chain,
+                "now": self.recorded_at,
+            },
         )
         return range(first, self.position + 1)
 
     def place(self) -> Place:
         """Remember where the log ends, to go back to when a savepoint is undone."""
-        return Place(self.position, self.chain, dict(self._streams))
+        return Place(self.position, self.chain)
 
     def go_back(self, place: Place) -> None:
         """Be where the log ended then."""
-        self.position, self.chain, self._streams = place
+        self.position, self.chain = place
+        self.known.clear()
 
     def versions(self, stream_ids: Iterable[bytes]) -> dict[bytes, int]:
         """Look up how long streams are; those that do not exist are left out."""
         wanted = set(stream_ids)
-        unread = wanted - self._streams.keys()
-        self._streams.update(dict.fromkeys(unread))
-        found = select_in(self.connection, _STREAMS, self.partition, unread)
-        for stream_id, version, has_checkpoints in found:
-            self._streams[stream_id] = _Stream(version, bool(has_checkpoints))
-        known = {stream_id: self._streams[stream_id] for stream_id in wanted}
-        return {id_: stream.version for id_, stream in known.items() if stream}
+        unread = wanted - self.known.keys()
+        if unread:
+            found = select_by(self.connection, _VERSIONS, unread, self.partition)
+            self.known.update((stream_id, version) for stream_id, version in found)
+        known = {stream_id: self.known[stream_id] for stream_id in wanted}
+        return {id_: version for id_, version in known.items() if version is not None}
 
     def _prepare_streams(
         self, new: Sequence[NewEvent], profiles: Mapping[bytes, ProfileKey | None]
@@ -175,10 +166,10 @@ class Head:
                 for id_ in fresh
             ],
         )
-        checkpointed = {id_ for id_, s in self._streams.items() if s and s[1]}
+        of_stream = checkpoints.c.stream_id
+        checkpointed = present(self.connection, of_stream, known, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
-        for id_, version in last.items():
-            self._streams[id_] = _Stream(version, id_ in checkpointed)
+        self.known.update(last)
 
     def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
         """Drop the checkpoints that a late event makes wrong, from its time on."""

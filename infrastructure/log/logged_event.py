@@ -50,14 +50,17 @@ def digest(fields: Iterable[bytes | str | int | None]) -> bytes:
     gives partition, position, stream id (16 bytes), version, event id, name, revision,
     occurred_at, recorded_at, state, in this order, for ever.
     """
-    parts: list[bytes] = []
-    for field in fields:
-        if field is None:
-            parts.append(b"\xff\xff\xff\xff")
-            continue
-        data = field if isinstance(field, bytes) else str(field).encode()
-        parts += (len(data).to_bytes(4), data)
-    return sha256(b"".join(parts)).digest()
+    return sha256(b"".join([_framed(field) for field in fields])).digest()
+
+
+def _framed(field: bytes | str | int | None) -> bytes:
+    if field is None:
+        return b"\xff\xff\xff\xff"
+    if isinstance(field, int):
+        data = b"%d" % field
+    else:
+        data = field if isinstance(field, bytes) else field.encode()
+    return len(data).to_bytes(4) + data
 
 
 def link(chain: bytes, event_digest: bytes) -> bytes:

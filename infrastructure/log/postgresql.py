@@ -27,6 +27,21 @@ _CONNECT = {
 }
 """What the URL does not say."""
 
+# A plan must not outlive the size of the tables it was made for, nor be made for sizes
+# that nobody has counted yet: what an append looks up, it looks up by index.
+_PLANS: dict[bool, dict[str, str]] = {
+    True: {"plan_cache_mode": "force_custom_plan"},
+    False: {
+        "plan_cache_mode": "force_custom_plan",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_material": "off",
+    },
+}
+"""By whether a connection only reads."""
+
 _BUSY = {"55P03", "40P01", "40001", "57014"}
 """Lock not available, deadlock, serialization failure, statement cancelled."""
 _HINTS = {
@@ -70,7 +85,9 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
     def configure(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = True
         _check(connection)
-        connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+        settings = {"lock_timeout": int(busy_seconds * 1000), **_PLANS[readonly]}
+        for name, value in settings.items():
+            connection.execute(f"SET {name} = {value}")
         connection.autocommit = False
         connection.read_only = readonly
 

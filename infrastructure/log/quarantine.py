@@ -16,7 +16,7 @@ from profilestore.domain.json_values import write_json
 from profilestore.domain.rejection import Problem, Reason, Rejection
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
-from .bulk import select_in
+from .bulk import present
 from .database import Database
 from .head import Head
 from .tables import quarantine
@@ -76,9 +76,7 @@ class Quarantine:
         """Keep rejections, each with its ingress; what comes again is counted."""
         named = [(entry_id(rejection), rejection, by) for rejection, by in rejections]
         times = Counter(id_ for id_, _, _ in named)
-        known = {
-            row[0] for row in select_in(head.connection, _KNOWN, head.partition, times)
-        }
+        known = present(head.connection, quarantine.c.id, times, head.partition)
         again = [
             {"p": head.partition, "of": id_, "more": times[id_], "at": head.recorded_at}
             for id_ in known
@@ -162,7 +160,6 @@ class Quarantine:
             connection.execute(update(quarantine).where(of_entry).values(**values))
 
 
-_KNOWN = "SELECT id FROM quarantine WHERE partition = {} AND id {}"
 _AGAIN = (
     update(quarantine)
     .where(quarantine.c.partition == bindparam("p"), quarantine.c.id == bindparam("of"))

@@ -22,6 +22,8 @@ from .backend import BUSY_SECONDS, Backend
 PAGE_BYTES = 8192
 """Of new files: an index that is hit at random writes less in larger pages."""
 CACHE_KIB = 64 * 1024
+STATEMENTS = 256
+"""Compiled statements that a connection keeps: inserts come in 101 sizes."""
 CHECKPOINT_PAGES = 8000
 """The WAL is folded into the file at about 64 MiB: a page that many appends change is
 then written to the file once."""
@@ -80,7 +82,11 @@ def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engi
     in_memory = url.database in (None, "", ":memory:")
     engine = create_engine(
         url,
-        connect_args={"timeout": busy_seconds, "check_same_thread": False},
+        connect_args={
+            "timeout": busy_seconds,
+            "check_same_thread": False,
+            "cached_statements": STATEMENTS,
+        },
         **(
             {"poolclass": StaticPool}
             if in_memory

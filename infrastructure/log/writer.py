@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from eventsourcing.persistence import IntegrityError, Tracking
 from sqlalchemy import Connection, insert, update
@@ -16,12 +17,12 @@ from profilestore.domain.rejection import Ignored, Rejection
 from profilestore.domain.text import storable
 from profilestore.domain.timestamps import to_microseconds
 
-from .bulk import select_in
+from .bulk import rows_by
 from .database import Database
-from .head import Head, NewEvent
+from .head import Head, Known, NewEvent
 from .quarantine import Quarantine, entry_id, entry_partition
 from .streams import event_of
-from .tables import ignored, tracking
+from .tables import events, ignored, tracking
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,23 @@ its refusal."""
 
 Heads = dict[int, Head]
 
+MOST_KNOWN = 100_000
+"""Streams of a partition whose lengths are remembered: about 15 MB."""
+
+
+class _End(NamedTuple):
+    """Where a partition ended when we wrote to it last, and what we knew of it."""
+
+    position: int
+    known: Known
+
 
 class LogWriter:
     """Writes groups of entries; each group is stored whole or not at all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ends: dict[int, _End] = {}
 
     def write(self, entries: Sequence[Entry]) -> list[Answer]:
         """Store a group durably; answer each entry."""
@@ -68,14 +80,23 @@ class LogWriter:
         with self._database.write() as connection:
             # All in one order: two groups that wait for each other would wait for ever.
             partitions = {*shares, *(p for one in insertions for p in one.shares)}
-            heads = {p: Head.lock(connection, p) for p in sorted(partitions)}
+            heads = {p: self._lock(connection, p) for p in sorted(partitions)}
             for partition, share in shares.items():
                 _append(heads[partition], share)
             inserted = iter(_insert(heads, insertions))
+        self._ends.update((p, _End(h.position, h.known)) for p, h in heads.items())
         outcomes = iter(_outcomes(deliveries, shares.values()))
         return [
             next(outcomes if isinstance(e, Delivery) else inserted) for e in entries
         ]
+
+    def _lock(self, connection: Connection, partition: int) -> Head:
+        """Take a partition, remembering its streams if nobody wrote since we did."""
+        head = Head.lock(connection, partition)
+        end = self._ends.pop(partition, None)  # back in its place after the commit
+        if end and end.position == head.position and len(end.known) < MOST_KNOWN:
+            head.known = end.known
+        return head
 
     def judge(self, batch: Sequence[Delivered]) -> list[Outcome]:
         """Say what would become of a delivery now, and store nothing."""
@@ -189,12 +210,6 @@ def _decide(connection: Connection, partition: int, share: _Share) -> None:
         share.outcomes.append(outcome)
 
 
-_BY_EVENT_ID = """
-    SELECT stream_id, event_id, name, revision, occurred_at, state, position
-    FROM events WHERE partition = {} AND event_id {}
-"""
-
-
 def _stored(
     connection: Connection,
     partition: int,
@@ -204,14 +219,18 @@ def _stored(
     """Look up the events whose ids these repeat."""
     ids = [event_id.encode() for event_id in event_ids if event_id]
     found = {}
-    for row in select_in(connection, _BY_EVENT_ID, partition, ids):
-        stream_id, event_id, name, revision, occurred_at, state, position = row
+    for row in rows_by(connection, events.c.event_id, ids, partition):
         # The same id may stand in streams of other profiles: that is no repetition.
-        if (profile := profiles.get(stream_id)) is not None:
-            event = event_of(
-                profile, event_id, name, revision, occurred_at, state, position
+        if (profile := profiles.get(row.stream_id)) is not None:
+            found[row.stream_id, row.event_id.decode()] = event_of(
+                profile,
+                row.event_id,
+                row.name,
+                row.revision,
+                row.occurred_at,
+                row.state,
+                row.position,
             )
-            found[stream_id, event.event_id] = event
     return found
 
 

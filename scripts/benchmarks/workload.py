@@ -1,0 +1,80 @@
+"""What is measured: events as a real feed has them, and how a figure is taken."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from statistics import quantiles
+from threading import Barrier, Thread
+from uuid import UUID
+
+SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
+
+
+def texts(events: int, profiles: int = 5000, seed: int = 1) -> list[bytes]:
+    """Make events of about 450 bytes, interleaved over the profiles."""
+    chance = random.Random(seed)
+
+    def text(number: int) -> bytes:
+        revision, profile = divmod(number, profiles)
+        payload = {
+            "id": f"joe.blogs.{profile}@example.com",
+            "name": f"Joe Blogs {chance.randrange(1000)}",
+            "email": f"joe.blogs.{profile}@example.com",
+            "address": {"street": "Downing Street 10", "city": "London"},
+            "visits": number,
+        }
+        envelope = {
+            "eventId": str(UUID(int=chance.getrandbits(128), version=4)),
+            "accountId": 39,
+            "apiSpaceId": SPACE,
+            "name": "profile.update" if revision else "profile.create",
+            "payload": payload,
+            "revision": revision,
+            "etag": f'"{chance.getrandbits(80):x}"',
+            "timestamp": f"2026-05-{1 + revision % 28:02}T15:26:58.{number % 1000:03}Z",
+        }
+        return json.dumps(envelope).encode()
+
+    return [text(number) for number in range(events)]
+
+
+class Figure:
+    """Events in seconds, and the latencies of single calls where they were taken."""
+
+    def __init__(
+        self, events: int, seconds: float, latencies: Sequence[float] = ()
+    ) -> None:
+        self.rate = events / seconds
+        self.p99 = quantiles(latencies, n=100)[98] if latencies else None
+
+
+def timed(events: int, work: Callable[[], object]) -> Figure:
+    """Time one piece of work that deals with so many events."""
+    began = time.perf_counter()
+    work()
+    return Figure(events, time.perf_counter() - began)
+
+
+def concurrently(
+    threads: int, items: Sequence[bytes], call: Callable[[bytes], object]
+) -> Figure:
+    """Call with each item, from so many threads that start together."""
+    latencies: list[float] = []
+    start = Barrier(threads + 1)
+
+    def work(share: Sequence[bytes]) -> None:
+        start.wait()
+        for item in share:
+            began = time.perf_counter()
+            call(item)
+            latencies.append(time.perf_counter() - began)
+
+    workers = [Thread(target=work, args=(items[n::threads],)) for n in range(threads)]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    began = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    return Figure(len(items), time.perf_counter() - began, latencies)
