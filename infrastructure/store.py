@@ -279,6 +279,7 @@ class ProfileStore(Application[UUID]):
 
     def recorder_of(self, partition: int) -> LogRecorder:
         """Give a partition as a recorder of the event sourcing library."""
+        self._feed.check(partition)
         return LogRecorder(self._database, self._committer, partition)
 
     def stats(self) -> dict[str, object]:

@@ -48,9 +48,7 @@ class Feed:
         Of one API space a page may be short, or empty, before the end of the log: go
         on from its `position`. Events that are of no profile are left out.
         """
-        if not 0 <= partition < self._database.partitions:
-            rule = f"must be from 0 to {self._database.partitions - 1}"
-            raise InvalidArgumentError("partition", rule)
+        self.check(partition)
         if not 0 <= after < 2**63:
             raise InvalidArgumentError("after", "must be from 0 to 2^63-1")
         if not 1 <= limit <= MOST_EVENTS:
@@ -65,6 +63,12 @@ class Feed:
         read = tuple(map(_recorded, rows))
         full = len(read) == limit
         return Page(read, read[-1].position if full else max(after, last))
+
+    def check(self, partition: int) -> None:
+        """Raise InvalidArgumentError if there is no such partition."""
+        if not 0 <= partition < self._database.partitions:
+            rule = f"must be from 0 to {self._database.partitions - 1}"
+            raise InvalidArgumentError("partition", rule)
 
     def follow(
         self,

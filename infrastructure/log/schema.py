@@ -50,7 +50,7 @@ def prepare(connection: Connection, partitions: int | None = None) -> None:
     Safe when several processes do so at once. `partitions`, from 1 to 1,024, is for a
     new store; raise InvalidArgumentError if the store has another number.
     """
-    if not 1 <= (partitions or 1) <= MOST_PARTITIONS:
+    if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
         rule = f"must be from 1 to {MOST_PARTITIONS}"
         raise InvalidArgumentError("partitions", rule)
     if connection.dialect.name == "postgresql":

@@ -42,7 +42,13 @@ schema_version = Table(
 store = Table(
     "store",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column(
+        "id",
+        Integer,
+        CheckConstraint("id = 1"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("partitions", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
