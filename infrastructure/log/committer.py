@@ -27,6 +27,9 @@ GROUP_EVENTS = 10_000
 GROUP_BYTES = 32 * 1024 * 1024
 """What one transaction takes, unless a single entry is more."""
 
+LINGER_SECONDS = 0.005
+"""How long a commit waits for as many entries as the one before it had."""
+
 GRACE_SECONDS = 10
 """A caller waits so much longer than the database does, to hear what it says."""
 
@@ -91,6 +94,7 @@ class Committer:
         self._queue_events = queue_events
         self._queue: deque[Ticket] = deque()
         self._events = self._bytes = 0
+        self._wanted = 1
         self._changed = Condition(Lock())
         self._thread: Thread | None = None
         self._closed = False
@@ -114,7 +118,8 @@ class Committer:
             self._queue.append(ticket)
             self._events += ticket.events
             self._bytes += ticket.bytes
-            self._changed.notify()
+            if len(self._queue) >= self._wanted:
+                self._changed.notify()
         return ticket
 
     @overload
@@ -175,10 +180,19 @@ class Committer:
             self._commit(group)
 
     def _next_group(self) -> list[Ticket]:
-        """Wait for entries and take what fits; nothing once closed and drained."""
+        """Wait for entries and take what fits; nothing once closed and drained.
+
+        Callers that were answered together come back together: as many are waited for,
+        a moment, or the first of them would have a commit of its own and the others
+        wait for that.
+        """
         with self._changed:
+            before, self._wanted = self._wanted, 1
             while not self._queue and not self._closed:
                 self._changed.wait()
+            if len(self._queue) < before and not self._closed:
+                self._wanted = before
+                self._changed.wait(LINGER_SECONDS)
             group: list[Ticket] = []
             events = size = 0
             while self._queue and (
@@ -194,6 +208,7 @@ class Committer:
                 size += ticket.bytes
             self._events -= events
             self._bytes -= size
+            self._wanted = len(group)
             return group
 
     def _commit(self, group: Sequence[Ticket], *, again: bool = True) -> None:

@@ -50,17 +50,17 @@ def digest(fields: Iterable[bytes | str | int | None]) -> bytes:
     gives partition, position, stream id (16 bytes), version, event id, name, revision,
     occurred_at, recorded_at, state, in this order, for ever.
     """
-    return sha256(b"".join([_framed(field) for field in fields])).digest()
-
-
-def _framed(field: bytes | str | int | None) -> bytes:
-    if field is None:
-        return b"\xff\xff\xff\xff"
-    if isinstance(field, int):
-        data = b"%d" % field
-    else:
-        data = field if isinstance(field, bytes) else field.encode()
-    return len(data).to_bytes(4) + data
+    framed: list[bytes] = []
+    for field in fields:
+        if field is None:
+            framed.append(b"\xff\xff\xff\xff")
+            continue
+        if isinstance(field, int):
+            data = b"%d" % field
+        else:
+            data = field if isinstance(field, bytes) else field.encode()
+        framed += (len(data).to_bytes(4), data)
+    return sha256(b"".join(framed)).digest()
 
 
 def link(chain: bytes, event_digest: bytes) -> bytes:
