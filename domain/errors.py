@@ -12,6 +12,7 @@ ProfileStoreError
    +- StoreUnavailableError
    +- SchemaMismatchError
    +- UnreadableEventError
+   +- DamagedStoreError
 """
 
 
@@ -115,3 +116,7 @@ class UnreadableEventError(StorageError):
     def __init__(self, position: int | None, cause: str) -> None:
         super().__init__(f"the event at position {position} cannot be read: {cause}")
         self.position = position
+
+
+class DamagedStoreError(StorageError):
+    """A store does not hold what it says it holds."""

@@ -40,6 +40,7 @@ from .log.feed import Feed, Page
 from .log.mapper import LogMapper
 from .log.quarantine_desk import QuarantineDesk
 from .log.recorder import LogRecorder
+from .log.schema import Prepared
 from .log.stats import count
 from .log.streams import Streams
 from .log.writer import Delivery, LogWriter
@@ -123,14 +124,14 @@ class ProfileStore(Application[UUID]):
         )
 
     @classmethod
-    def init(cls, url: str, *, partitions: int | None = None) -> None:
-        """Make a store, or bring one of an older schema up to date.
+    def init(cls, url: str, *, partitions: int | None = None) -> Prepared:
+        """Make a store, or bring one of an older schema up to date; say which.
 
         Safe while others do so, too. `partitions`, from 1 to 1,024 and fixed for ever,
         is how many logs a new store has, that can be written and read at once. Raise
         InvalidArgumentError if the store has another number, StorageError on failure.
         """
-        Database.init(url, partitions=partitions).close()
+        return Database.init(url, partitions=partitions)
 
     def append(
         self, delivery: bytes | str | Iterable[Event], *, ingress: str = "python"

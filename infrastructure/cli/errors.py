@@ -4,6 +4,7 @@ import click
 
 from profilestore.domain.errors import (
     DamagedDeliveryError,
+    DamagedStoreError,
     InvalidArgumentError,
     NotFoundError,
     StorageError,
@@ -13,6 +14,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     InvalidArgumentError: 2,
     DamagedDeliveryError: 2,
     NotFoundError: 4,
+    DamagedStoreError: 5,  # before the StorageError that it is
     StorageError: 6,
     OSError: 1,
     click.Abort: 130,

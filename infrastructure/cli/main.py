@@ -9,8 +9,11 @@ import click
 
 from .answers import blame, deletion, devices, history, show
 from .append import append
+from .backup import backup
 from .compare import diff, explain
+from .copy_to import copy_to
 from .export import export
+from .init import init
 from .options import Context, json_option
 from .quarantine import quarantine
 from .stats import stats
@@ -21,8 +24,8 @@ from .stats import stats
 @click.option(
     "--database",
     metavar="URL",
-    help="The store, sqlite:///FILE.  [env: PROFILESTORE_DATABASE; "
-    "default: sqlite:///profilestore.db]",
+    help="The store, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.  "
+    "[env: PROFILESTORE_DATABASE; default: sqlite:///profilestore.db]",
 )
 @json_option
 @click.pass_context
@@ -30,7 +33,7 @@ def profilestore(context: click.Context, database: str | None) -> None:
     """Store profile events; ask what a profile is, was, and was known to be.
 
     Exit codes: 0 done, 1 unexpected, 2 usage, 3 quarantined with --strict, 4 not found,
-    6 the database cannot be reached or written, 130 interrupted.
+    5 a check failed, 6 the database cannot be reached or written, 130 interrupted.
     """
     context.ensure_object(Context).database = database
 
@@ -47,6 +50,9 @@ for command in (
     export,
     quarantine,
     stats,
+    init,
+    backup,
+    copy_to,
 ):
     profilestore.add_command(command)
 

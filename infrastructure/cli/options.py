@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from profilestore.infrastructure.settings import Settings
     from profilestore.infrastructure.store import ProfileStore
 
 POSITION_DIGITS = 19
@@ -26,24 +28,40 @@ class Context:
     database: str | None = None
     json: bool = False
 
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the environment."""
+        from profilestore.infrastructure.settings import Settings
+
+        return Settings.from_environment()
+
+    @property
+    def url(self) -> str:
+        """The URL of the store, of the options or the environment."""
+        url = self.database or self.settings.database
+        refuse_memory(url, "--database")
+        return url
+
     def open(self, *, create: bool = False) -> ProfileStore:
         """Open the store of the options and the environment."""
-        from profilestore.infrastructure.settings import Settings
         from profilestore.infrastructure.store import ProfileStore
 
-        settings = Settings.from_environment()
-        url = self.database or settings.database
-        if url.rstrip("/") in ("sqlite:", "sqlite+pysqlite:") or ":memory:" in url:
-            raise click.BadParameter(
-                f"{url!r} names no file: what is appended would be gone at once",
-                param_hint="--database",
-            )
         return ProfileStore.open(
-            url,
-            updates=settings.updates,
-            space_updates=settings.space_updates,
-            busy_seconds=settings.busy_seconds,
+            self.url,
+            updates=self.settings.updates,
+            space_updates=self.settings.space_updates,
+            busy_seconds=self.settings.busy_seconds,
             create=create,
+        )
+
+
+def refuse_memory(url: str, hint: str) -> None:
+    """Refuse a SQLite URL that names no file."""
+    scheme, _, path = url.partition(":")
+    if scheme in ("sqlite", "sqlite+pysqlite") and path.strip("/") in ("", ":memory:"):
+        raise click.BadParameter(
+            f"{url!r} names no file: what is stored would be gone at once",
+            param_hint=hint,
         )
 
 

@@ -4,13 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from sqlalchemy import URL, Connection, Engine, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-)
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from profilestore.domain.errors import (
@@ -21,6 +16,7 @@ from profilestore.domain.errors import (
 
 from . import schema
 from .backend import BUSY_SECONDS, Backend
+from .urls import parse_url
 
 MOST_BUSY_SECONDS = 86_400
 
@@ -46,7 +42,7 @@ class Database:
         if not 0 <= busy_seconds <= MOST_BUSY_SECONDS:
             rule = f"must be from 0 to {MOST_BUSY_SECONDS}"
             raise InvalidArgumentError("busy_seconds", rule)
-        backend = _backend(_parse(url), create=create, busy_seconds=busy_seconds)
+        backend = _backend(parse_url(url), create=create, busy_seconds=busy_seconds)
         return cls(backend, busy_seconds=busy_seconds)
 
     @classmethod
@@ -59,7 +55,7 @@ class Database:
         """
         database = cls.connect(url, create=create, busy_seconds=busy_seconds)
         try:
-            database.ready()
+            database.ready(create=create)
         except BaseException:
             database.close()
             raise
@@ -72,8 +68,8 @@ class Database:
         *,
         partitions: int | None = None,
         busy_seconds: float = BUSY_SECONDS,
-    ) -> Self:
-        """Make the schema, or bring an older one up to date; open the database.
+    ) -> schema.Prepared:
+        """Make the schema, or bring an older one up to date; answer what was done.
 
         Several processes may do so at once. `partitions` is for a new store; a store
         that has another number is refused with InvalidArgumentError.
@@ -81,18 +77,18 @@ class Database:
         database = cls.connect(url, busy_seconds=busy_seconds)
         try:
             with database.write() as connection:
-                schema.prepare(connection, partitions)
-            database.ready()
-        except BaseException:
+                return schema.prepare(connection, partitions)
+        finally:
             database.close()
-            raise
-        return database
 
-    def ready(self) -> None:
-        """Check the schema, made first in an empty database that may be made so."""
+    def ready(self, *, create: bool = True) -> None:
+        """Check the schema, made first if `create` in a database that may be made so.
+
+        Raise SchemaMismatchError if there is no store of our schema in it.
+        """
         with self.read() as connection:
             found = schema.find(connection)
-        if found is None and self.backend.creates_itself:
+        if found is None and create and self.backend.creates_itself:
             with self.write() as connection:
                 schema.prepare(connection)
         with self.read() as connection:
@@ -169,20 +165,3 @@ def _backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:
     from .postgresql import postgresql_backend  # noqa: PLC0415
 
     return postgresql_backend(url, busy_seconds=busy_seconds)
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        parsed = None
-    match parsed:
-        case URL(drivername="sqlite" | "sqlite+pysqlite", host=None | "") if (
-            not parsed.query
-        ):
-            return parsed
-        case URL(drivername="postgresql" | "postgresql+psycopg") if parsed.database:
-            return parsed
-    shown = parsed.render_as_string(hide_password=True) if parsed else url
-    rule = "write sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-    raise InvalidArgumentError("database", f"{shown!r} is no URL of a store; {rule}")

@@ -13,6 +13,7 @@ from profilestore.domain.errors import (
 )
 
 from .backend import Backend
+from .urls import shown
 
 OLDEST = 150000
 """The oldest server version, as the protocol gives it."""
@@ -122,7 +123,6 @@ def _failure(url: URL, error: BaseException, waited: float) -> StorageError:
     state = getattr(error, "sqlstate", None) or ""
     if state in _BUSY:
         return StoreBusyError(waited)
-    where = url.render_as_string(hide_password=True)
     cause = " ".join(str(error).split())
     hint = next((h for part, h in _HINTS.items() if state.startswith(part)), "")
-    return StoreUnavailableError(f"{where}: {cause}{hint}")
+    return StoreUnavailableError(f"{shown(url)}: {cause}{hint}")

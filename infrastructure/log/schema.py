@@ -1,7 +1,9 @@
 """The schema in a database: found, made, checked, and brought up to date."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import URL, Connection, insert, inspect, select, text
@@ -10,6 +12,7 @@ from profilestore.domain.errors import InvalidArgumentError, SchemaMismatchError
 from profilestore.domain.timestamps import to_microseconds
 
 from .tables import SCHEMA, heads, metadata, schema_version, store
+from .urls import has_password, shown
 
 GENESIS = bytes(32)
 """The chain before the first event."""
@@ -44,7 +47,17 @@ def find(connection: Connection) -> str | None:
     return None
 
 
-def prepare(connection: Connection, partitions: int | None = None) -> None:
+@dataclass(frozen=True)
+class Prepared:
+    """What was done to a database so that it holds a store of our schema."""
+
+    schema: str
+    upgraded_from: str | None
+    partitions: int
+    created: bool
+
+
+def prepare(connection: Connection, partitions: int | None = None) -> Prepared:
     """Make the schema, or bring it up to date, in a transaction that may write.
 
     Safe when several processes do so at once. `partitions`, from 1 to 1,024, is for a
@@ -53,9 +66,7 @@ def prepare(connection: Connection, partitions: int | None = None) -> None:
     if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
         rule = f"must be from 1 to {MOST_PARTITIONS}"
         raise InvalidArgumentError("partitions", rule)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    found = find(connection)
+    found = _find_alone(connection)
     if found is None:
         _create(connection, partitions or 1)
     elif found != SCHEMA:
@@ -64,21 +75,63 @@ def prepare(connection: Connection, partitions: int | None = None) -> None:
     if partitions not in (None, has):
         rule = f"the store has {has}, fixed when it was made; make a new one to change"
         raise InvalidArgumentError("partitions", rule)
+    upgraded = None if found == SCHEMA else found
+    return Prepared(SCHEMA, upgraded, has, created=found is None)
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables of a store and leave them empty, for the rows of another one.
+
+    Raise SchemaMismatchError if there is a store, or something else, already.
+    """
+    if _find_alone(connection) is not None:
+        raise SchemaMismatchError(
+            f"there is a store in {shown(connection.engine.url)} already; "
+            "name an empty database"
+        )
+    _make_tables(connection)
 
 
 def check(connection: Connection, url: URL) -> int:
     """Answer the number of partitions; raise SchemaMismatchError if it is not ours."""
     found = find(connection)
+    if found is None:
+        raise SchemaMismatchError(f"there is no store in it yet: {_command(url)}")
+    if found not in revisions():
+        raise _newer(found)
     if found != SCHEMA:
-        shown = url.render_as_string(hide_password=True)
-        command = f"run `profilestore --database {shown} init`"
-        if found is None:
-            raise SchemaMismatchError(f"there is no store in it yet: {command}")
         raise SchemaMismatchError(
             f"the store has schema {found}, this profilestore needs {SCHEMA}: "
-            + (command if found in revisions() else "use a newer profilestore")
+            + _command(url)
         )
     return int(connection.execute(select(store.c.partitions)).scalar_one())
+
+
+def _find_alone(connection: Connection) -> str | None:
+    """Find the revision while nobody else can change it, until the transaction ends.
+
+    On SQLite a transaction that may write is alone as it is.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    return find(connection)
+
+
+def _command(url: URL) -> str:
+    """Say the command that mends it, such that it can be pasted."""
+    if has_password(url):
+        return (
+            "run `profilestore init` with the same URL, which has a password not shown "
+            "here (by --database or PROFILESTORE_DATABASE)"
+        )
+    return f"run `profilestore --database {quote(shown(url))} init`"
+
+
+def _newer(found: str) -> SchemaMismatchError:
+    return SchemaMismatchError(
+        f"the store has schema {found}, newer than this profilestore's {SCHEMA}: "
+        "use a newer profilestore"
+    )
 
 
 def revisions() -> list[str]:
@@ -94,9 +147,13 @@ def _migrations() -> Path:
     return Path(__file__).parent / "migrations"
 
 
-def _create(connection: Connection, partitions: int) -> None:
+def _make_tables(connection: Connection) -> None:
     metadata.create_all(connection)
     connection.execute(insert(schema_version).values(version_num=SCHEMA))
+
+
+def _create(connection: Connection, partitions: int) -> None:
+    _make_tables(connection)
     now = to_microseconds(datetime.now(UTC))
     connection.execute(
         insert(store).values(id=1, partitions=partitions, created_at=now)
@@ -114,10 +171,7 @@ def _upgrade(connection: Connection, found: str) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     if found not in revisions():
-        raise SchemaMismatchError(
-            f"the store has schema {found}, newer than this profilestore's {SCHEMA}: "
-            "use a newer profilestore"
-        )
+        raise _newer(found)
     if found == FIRST:
         schema_version.create(connection, checkfirst=True)
         connection.execute(insert(schema_version).values(version_num=FIRST))

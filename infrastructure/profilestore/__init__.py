@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from profilestore.domain.cut import Cut as Cut
     from profilestore.domain.cut import UpdatePolicy as UpdatePolicy
     from profilestore.domain.errors import DamagedDeliveryError as DamagedDeliveryError
+    from profilestore.domain.errors import DamagedStoreError as DamagedStoreError
     from profilestore.domain.errors import InvalidArgumentError as InvalidArgumentError
     from profilestore.domain.errors import NotFoundError as NotFoundError
     from profilestore.domain.errors import ProfileNotFoundError as ProfileNotFoundError
@@ -55,6 +56,7 @@ _HOMES = {
     "domain.cut": ("Cut", "UpdatePolicy"),
     "domain.errors": (
         "DamagedDeliveryError",
+        "DamagedStoreError",
         "InvalidArgumentError",
         "NotFoundError",
         "ProfileNotFoundError",
