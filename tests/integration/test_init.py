@@ -172,8 +172,11 @@ def test_the_wheel_has_all_that_is_imported(tmp_path: Path) -> None:
     for layer in ("domain", "projections", "infrastructure"):
         (source / layer).symlink_to(ROOT / layer)
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", source, "-w", tmp_path, "--no-deps"]
-        + ["--no-build-isolation", "-qq", "--disable-pip-version-check"],
+        [
+            *(sys.executable, "-m", "pip", "wheel", source, "-w", tmp_path),
+            *("--no-deps", "--no-build-isolation", "--disable-pip-version-check"),
+            "-qq",
+        ],
         check=True,
     )
     (wheel,) = tmp_path.glob("*.whl")
