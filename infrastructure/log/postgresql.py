@@ -48,11 +48,19 @@ _BUSY = {"55P03", "40P01", "40001", "57014"}
 _HINTS = {
     "3D000": "; create the database first",
     "28": "; check the user and its password",
+    "3F000": "; grant the role what it needs",
     "42501": "; grant the role what it needs",
     "53100": "; free some space and try again",
     "57P": "; try again when the server is up",
     "08": "; try again when the server is up",
 }
+_SAID = {
+    "password": "28",
+    "FATAL: role": "28",
+    "FATAL: database": "3D000",
+    "Connection refused": "08",
+}
+"""While there is no connection the driver has the server's words only, no code."""
 
 
 def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
@@ -120,9 +128,10 @@ def _check(connection: Any) -> None:
 
 
 def _failure(url: URL, error: BaseException, waited: float) -> StorageError:
-    state = getattr(error, "sqlstate", None) or ""
+    cause = " ".join(str(error).split())
+    guess = next((code for words, code in _SAID.items() if words in cause), "")
+    state = getattr(error, "sqlstate", None) or guess
     if state in _BUSY:
         return StoreBusyError(waited)
-    cause = " ".join(str(error).split())
     hint = next((h for part, h in _HINTS.items() if state.startswith(part)), "")
     return StoreUnavailableError(f"{shown(url)}: {cause}{hint}")
