@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from profilestore.domain.errors import (
@@ -145,8 +145,6 @@ class Database:
             yield
         except PoolTimeoutError as error:
             raise StoreBusyError(waited) from error
-        except IntegrityError:
-            raise  # of a caller's version or event id: the caller knows which
         except DBAPIError as error:
             cause = error.orig if error.orig is not None else error
             failure = self.backend.failure(cause, waited)
