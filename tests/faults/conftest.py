@@ -1,0 +1,20 @@
+"""Both engines, and a PostgreSQL server of a test's own that may be ill-treated."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.postgresql import Server, find, installed
+
+
+@pytest.fixture(params=["file", "postgresql-1"])
+def either_url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    """A new database, once on each engine."""
+    return new_url(request.param)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    own = Server(find() or installed())
+    yield own
+    own.close()
