@@ -43,6 +43,9 @@ _PLANS: dict[bool, dict[str, str]] = {
 }
 """By whether a connection only reads."""
 
+_KEEP = "SELECT set_config(name, setting, false) FROM pg_settings WHERE name ="
+"""What a session was found with it keeps, whatever the server is told later."""
+
 _BUSY = {"55P03", "40P01", "40001", "57014"}
 """Lock not available, deadlock, serialization failure, statement cancelled."""
 _HINTS = {
@@ -94,8 +97,9 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
     def configure(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = True
         _check(connection)
-        settings = {"lock_timeout": int(busy_seconds * 1000), **_PLANS[readonly]}
-        for name, value in settings.items():
+        connection.execute(f"{_KEEP} 'synchronous_commit'")
+        wait = _milliseconds(busy_seconds)
+        for name, value in {"lock_timeout": wait, **_PLANS[readonly]}.items():
             connection.execute(f"SET {name} = {value}")
         connection.autocommit = False
         connection.read_only = readonly
@@ -104,9 +108,16 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
     def begin(connection: Connection) -> None:
         wait = connection.get_execution_options().get("wait_seconds")
         if wait is not None:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
+            connection.exec_driver_sql(
+                f"SET LOCAL lock_timeout = {_milliseconds(wait)}"
+            )
 
     return engine
+
+
+def _milliseconds(seconds: float) -> int:
+    """Give a time to wait as the server takes it: there 0 is for ever."""
+    return max(1, int(seconds * 1000))
 
 
 def _check(connection: Any) -> None:
