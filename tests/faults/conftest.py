@@ -13,7 +13,7 @@ def either_url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) ->
     return new_url(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     own = Server(find() or installed())
     yield own
