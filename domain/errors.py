@@ -79,6 +79,8 @@ class StorageError(ProfileStoreError):
 
     disconnected = False
     """Whether the connection was lost: on another one it may work at once."""
+    unreachable = False
+    """Whether there was no connection: what else waits would not get one either."""
 
 
 class StoreBusyError(StorageError):

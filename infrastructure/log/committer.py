@@ -217,8 +217,11 @@ class Committer:
         except StoreBusyError as error:
             _fail(group, error)
         except StorageError as error:
+            if error.unreachable:
+                _fail(group, error)
+                return
             if not error.disconnected:
-                self._commit_each(group, error)
+                self._commit_parts(group, error)
                 return
             # The commit may have happened. A delivery can be repeated: what is stored
             # counts as duplicate. An insertion cannot.
@@ -227,18 +230,19 @@ class Committer:
             if repeat:
                 self._commit(repeat, again=False)
         except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
-            self._commit_each(group, error)
+            self._commit_parts(group, error)
         else:
             for ticket, answer in zip(group, answers, strict=True):
                 ticket.answered(answer)
 
-    def _commit_each(self, group: Sequence[Ticket], error: BaseException) -> None:
+    def _commit_parts(self, group: Sequence[Ticket], error: BaseException) -> None:
         """Find the entry that made its group fail: the others are not to blame."""
         if len(group) == 1:
             _fail(group, error)
             return
-        for ticket in group:
-            self._commit([ticket])
+        half = len(group) // 2
+        for part in (group[:half], group[half:]):
+            self._commit(part)
 
 
 def _fail(group: Sequence[Ticket], error: BaseException) -> None:

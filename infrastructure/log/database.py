@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from profilestore.domain.errors import (
     InvalidArgumentError,
+    StorageError,
     StoreBusyError,
     StoreUnavailableError,
 )
@@ -127,9 +128,9 @@ class Database:
         if self._closed:
             raise StoreUnavailableError("the store is closed")
         with (
-            self._translated(waited),
             self.backend.turn,
-            engine.connect() as connection,
+            self._translated(waited),
+            self._connect(engine, waited) as connection,
         ):
             try:
                 with connection.begin():
@@ -137,6 +138,14 @@ class Database:
             finally:
                 if self._closed:
                     connection.invalidate()  # the pool to return it to is no more
+
+    def _connect(self, engine: Engine, waited: float) -> Connection:
+        try:
+            with self._translated(waited):
+                return engine.connect()
+        except StorageError as error:
+            error.unreachable = True
+            raise
 
     @contextmanager
     def _translated(self, waited: float) -> Iterator[None]:

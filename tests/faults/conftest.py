@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.postgresql import Server, find, installed
+from profilestore import ProfileStore
+from tests.postgresql import Server, find, installed, schema_url
 
 
 @pytest.fixture(params=["file", "postgresql-1"])
@@ -18,3 +19,11 @@ def server() -> Iterator[Server]:
     own = Server(find() or installed())
     yield own
     own.close()
+
+
+@pytest.fixture
+def server_url(server: Server) -> str:
+    """A new store on that server."""
+    url = schema_url(server.url)
+    ProfileStore.init(url)
+    return url

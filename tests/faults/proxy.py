@@ -13,10 +13,15 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards bytes both ways; while armed it resets connections at their COMMIT."""
+    """Forwards bytes both ways; while armed it resets connections at their COMMIT.
+
+    While `refusing` it takes no new ones.
+    """
 
     def __init__(self, port: int) -> None:
         self.cuts = 0
+        self.refusing = False
+        self.refused = 0
         self._armed = 0
         self._before = False
         self._lock = Lock()
@@ -49,6 +54,10 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self.refusing:
+                self.refused += 1
+                client.close()
+                continue
             server = socket.create_connection(("127.0.0.1", self._server_port))
             self._sockets += [client, server]
             pair = _Pair(self, client, server)
@@ -84,16 +93,13 @@ class _Pair:
             if lost == "commit":
                 break
             self._losing_answer = lost == "answer"
-            self._server.sendall(data)
+            if not _send(self._server, data):
+                break
         self._end()
 
     def to_client(self) -> None:
         while data := _receive(self._server):
-            if self._losing_answer:
-                break
-            try:
-                self._client.sendall(data)
-            except OSError:
+            if self._losing_answer or not _send(self._client, data):
                 break
         self._end()
 
@@ -109,6 +115,14 @@ def _receive(end: socket.socket) -> bytes:
         return end.recv(65536)
     except OSError:
         return b""
+
+
+def _send(end: socket.socket, data: bytes) -> bool:
+    try:
+        end.sendall(data)
+    except OSError:
+        return False
+    return True
 
 
 def _close(end: socket.socket) -> None:

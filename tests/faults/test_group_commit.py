@@ -3,9 +3,8 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -20,28 +19,26 @@ from profilestore import (
     StoreUnavailableError,
 )
 from profilestore.domain.admission import Outcome
-from profilestore.domain.envelope import read_event
 from profilestore.domain.receipt import Receipt
 from profilestore.infrastructure.log import writer as writer_module
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.head import NewEvent
-from profilestore.infrastructure.log.writer import Delivery, Insertion, LogWriter
-from tests.faults.held import held_head
+from profilestore.infrastructure.log.writer import LogWriter
+from tests.faults.log import (
+    committing,
+    delivery,
+    error_of,
+    held_head,
+    insertion,
+    refuse,
+    stored_numbers,
+)
 from tests.simple_events import event, rows
 
 
 def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(work, range(count)))
-
-
-def stored_numbers(url: str) -> list[int]:
-    """The numbers of the stored events, in order of their dense positions."""
-    query = "SELECT position, event_id FROM events ORDER BY position"
-    found = rows(url, query)
-    assert [position for position, _ in found] == list(range(1, len(found) + 1))
-    return [int(bytes(event_id)[1:]) for _, event_id in found]
 
 
 def test_64_threads_are_answered_once_and_stored_once(either_url: str) -> None:
@@ -64,54 +61,6 @@ def test_64_threads_are_answered_once_and_stored_once(either_url: str) -> None:
     assert all(r == Receipt(received=n, accepted=n) for n, r in answers)
     numbers = stored_numbers(either_url)
     assert len(set(numbers)) == len(numbers) == sum(size for size, _ in answers)
-
-
-@contextmanager
-def committing(url: str, queue_events: int = 1000) -> Iterator[Committer]:
-    database = Database.open(url)
-    committer = Committer(LogWriter(database), queue_events=queue_events)
-    yield committer
-    committer.close()
-    database.close()
-
-
-def delivery(*numbers: int, **members: Any) -> Delivery:
-    texts = [json.dumps(event(n, **members)).encode() for n in numbers]
-    return Delivery([read_event(text) for text in texts], "test")
-
-
-def insertion(version: int, stream: bytes | None = None) -> Insertion:
-    of = NewEvent(stream or uuid4().bytes, version, None, "topic", None, None, b"state")
-    return Insertion({0: [of]}, {})
-
-
-def error_of(ticket: Ticket) -> BaseException | None:
-    try:
-        ticket.wait(60)
-    except Exception as error:
-        return error
-    return None
-
-
-def refuse(url: str, name: str) -> None:
-    """Make the database refuse events of a name, as a database's owner could."""
-    if url.startswith("sqlite"):
-        rows(
-            url,
-            f"""CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.name = '{name}'
-            BEGIN SELECT RAISE(ABORT, 'refused by its owner'); END""",
-        )
-        return
-    rows(
-        url,
-        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'refused by its owner'; END $$""",
-    )
-    rows(
-        url,
-        f"""CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW
-        WHEN (NEW.name = '{name}') EXECUTE FUNCTION refuse()""",
-    )
 
 
 def test_what_makes_its_group_fail_fails_alone(either_url: str) -> None:
@@ -145,6 +94,24 @@ def test_what_makes_its_group_fail_fails_alone(either_url: str) -> None:
     numbers = [int(bytes(id_)[1:]) for _, id_ in found if id_ is not None]
     assert sorted(numbers) == [0, *range(1, 33)]
     assert len(found) == len(numbers) + 12
+
+
+def test_what_makes_its_group_fail_is_found_in_few_steps(
+    new_url: Callable[[str], str],
+) -> None:
+    url = new_url("postgresql-1")
+    with committing(url) as committer:
+        refuse(url, "profile.delete")
+        with held_head(url):
+            taken = [committer.submit(delivery(n)) for n in range(500)]
+            refused = committer.submit(delivery(500, name="profile.delete"))
+            taken += [committer.submit(delivery(n)) for n in range(501, 1000)]
+        assert [error_of(ticket) for ticket in taken] == [None] * 999
+        assert isinstance(error_of(refused), StorageError)
+
+    assert len(stored_numbers(url)) == 999
+    ((transactions,),) = rows(url, "SELECT count(DISTINCT xmin::text) FROM events")
+    assert transactions < 20
 
 
 def test_a_full_queue_is_said_and_the_same_append_succeeds_later(

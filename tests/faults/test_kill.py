@@ -8,7 +8,7 @@ import pytest
 
 from profilestore import ProfileStore
 from tests.faults.appender import append_for_ever
-from tests.faults.held import held_head
+from tests.faults.log import held_head
 from tests.faults.processes import child
 from tests.simple_events import rows
 

@@ -9,33 +9,23 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg.sql import SQL
 
 from profilestore import (
     ProfileStore,
-    StorageError,
     StoreBusyError,
     StoreUnavailableError,
 )
-from profilestore.domain.receipt import Receipt
 from profilestore.infrastructure.log import postgresql as postgresql_module
-from profilestore.infrastructure.log import writer as writer_module
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.head import Head
-from tests.faults.appender import batch
-from tests.faults.held import held_head
-from tests.faults.proxy import Proxy
+from tests.faults.log import (
+    held_head,
+    stored_numbers,
+)
 from tests.faults.sources import sources
-from tests.postgresql import Server, plain, schema_url
+from tests.postgresql import Server, plain
 from tests.simple_events import event, rows
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    url = schema_url(server.url)
-    ProfileStore.init(url)
-    return url
 
 
 @pytest.fixture
@@ -46,9 +36,9 @@ def owner(server: Server) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.parametrize("crashes", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_what_was_answered_survives_a_crash_of_the_server(
-    server: Server, url: str, crashes: int
+    server: Server, server_url: str, crashes: int
 ) -> None:
-    with sources(url) as delivering:
+    with sources(server_url) as delivering:
         for _ in range(crashes):
             delivering.wait_for_more()
             server.stop("immediate")
@@ -58,25 +48,25 @@ def test_what_was_answered_survives_a_crash_of_the_server(
 
 
 def test_answered_before_it_is_durable_it_is_lost_in_a_crash(
-    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above: with the check of the settings off."""
     monkeypatch.setattr(postgresql_module, "_check", lambda _: None)
     with setting(server, "wal_writer_delay", "10s"), asynchronous(server):
-        with ProfileStore.open(url) as store:
+        with ProfileStore.open(server_url) as store:
             store.append([event(1)])
         server.stop("immediate")
         server.start()
 
-    assert rows(url, "SELECT position FROM events") == []
+    assert rows(server_url, "SELECT position FROM events") == []
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_sessions_that_are_ended_lose_nothing(
-    owner: psycopg.Connection, url: str, seconds: int
+    owner: psycopg.Connection, server_url: str, seconds: int
 ) -> None:
     ended = 0
-    with sources(url) as delivering:
+    with sources(server_url) as delivering:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             delivering.wait_for_more(1)
@@ -89,112 +79,34 @@ def test_sessions_that_are_ended_lose_nothing(
     assert ended > seconds
 
 
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port) as opened:
-        yield opened
-
-
-@pytest.fixture
-def far_store(server: Server, url: str, proxy: Proxy) -> Iterator[ProfileStore]:
-    """The store, beyond a network that loses what the proxy is armed to lose."""
-    with ProfileStore.open(url.replace(f":{server.port}/", f":{proxy.port}/")) as store:
-        store.append([event(0, name="message.sent")])  # a first connection commits more
-        yield store
-
-
-def test_a_commit_whose_answer_is_lost_is_found_to_be_stored(
-    far_store: ProfileStore, proxy: Proxy, url: str
+def test_a_server_that_does_not_sync_is_refused(
+    server: Server, server_url: str
 ) -> None:
-    """The delivery is repeated by itself, or by its sender if that fails, too."""
-    for first in range(0, 200, 10):
-        proxy.arm(1)
-        stored_already = Receipt(received=10, duplicate=10)
-        assert far_store.append(batch(first, 10)) == stored_already
-    for first in range(200, 250, 10):
-        proxy.arm(2)
-        with pytest.raises(StorageError):
-            far_store.append(batch(first, 10))
-        assert far_store.append(batch(first, 10)) == stored_already
-
-    assert proxy.cuts == 20 + 2 * 5
-    assert stored_numbers(url) == list(range(250))
-
-
-def test_a_commit_that_is_lost_on_its_way_is_repeated(
-    far_store: ProfileStore, proxy: Proxy, url: str
-) -> None:
-    for first in range(0, 200, 10):
-        proxy.arm(1, before=True)
-        assert far_store.append(batch(first, 10)).accepted == 10
-    for first in range(200, 250, 10):
-        proxy.arm(2, before=True)
-        with pytest.raises(StorageError):
-            far_store.append(batch(first, 10))
-        assert far_store.append(batch(first, 10)).accepted == 10
-
-    assert proxy.cuts == 20 + 2 * 5
-    assert stored_numbers(url) == list(range(250))
-
-
-def test_without_looking_the_ids_up_a_lost_answer_is_an_error(
-    far_store: ProfileStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control of the tests above: it is the event ids that tell what is stored."""
-    monkeypatch.setattr(writer_module, "_stored", lambda *_: {})
-    proxy.arm(1)
-
-    with pytest.raises(StorageError, match="unique"):
-        far_store.append(batch(0, 10))
-
-
-def test_an_insertion_whose_answer_is_lost_is_an_error_and_stored_once(
-    far_store: ProfileStore, proxy: Proxy
-) -> None:
-    """The library's port has versions, which cannot be repeated but tell the same."""
-    recorder = far_store.recorder_of(0)
-    stored = [StoredEvent(uuid4(), 1, "topic", b"state")]
-    proxy.arm(1)
-    with pytest.raises(StorageError):
-        recorder.insert_events(stored)
-    with pytest.raises(IntegrityError):
-        recorder.insert_events(stored)
-
-    assert recorder.max_notification_id() == 1
-
-
-def stored_numbers(url: str) -> list[int]:
-    found = rows(url, "SELECT position, event_id FROM events ORDER BY position")
-    assert [position for position, _ in found] == list(range(1, len(found) + 1))
-    return [int(bytes(event_id)[1:]) for _, event_id in found]
-
-
-def test_a_server_that_does_not_sync_is_refused(server: Server, url: str) -> None:
     with (
         setting(server, "fsync", "off"),
         pytest.raises(StoreUnavailableError, match=r"fsync = off.*postgresql\.conf"),
     ):
-        ProfileStore.open(url)
+        ProfileStore.open(server_url)
 
-    ProfileStore.open(url).close()
+    ProfileStore.open(server_url).close()
 
 
 def test_a_role_that_does_not_wait_for_the_disk_is_refused(
-    server: Server, url: str
+    server: Server, server_url: str
 ) -> None:
     with asynchronous(server):
         refused = "synchronous_commit = off.*set it to on for this role"
         with pytest.raises(StoreUnavailableError, match=refused):
-            ProfileStore.open(url)
+            ProfileStore.open(server_url)
 
-    ProfileStore.open(url).close()
+    ProfileStore.open(server_url).close()
 
 
 def test_commits_stay_durable_when_the_servers_settings_change(
-    server: Server, url: str
+    server: Server, server_url: str
 ) -> None:
     """A store that is open keeps what it was opened with."""
-    with ProfileStore.open(url) as store:
+    with ProfileStore.open(server_url) as store:
         store.append([event(1)])
         with (
             setting(server, "synchronous_commit", "off"),
@@ -204,7 +116,7 @@ def test_commits_stay_durable_when_the_servers_settings_change(
             server.stop("immediate")
             server.start()
 
-    assert stored_numbers(url) == [1, 2]
+    assert stored_numbers(server_url) == [1, 2]
 
 
 @contextmanager
@@ -262,21 +174,27 @@ def busy_server(server: Server) -> Iterator[None]:
 
 @pytest.mark.parametrize("busy_seconds", [0, 0.0001, 0.25])
 def test_who_does_not_want_to_wait_does_not_wait_for_ever(
-    url: str, busy_seconds: float
+    server_url: str, busy_seconds: float
 ) -> None:
     """To the server no time is for ever."""
-    database = Database.open(url, busy_seconds=busy_seconds)
+    database = Database.open(server_url, busy_seconds=busy_seconds)
     with database.write() as connection:
         (limit,) = connection.exec_driver_sql("SHOW lock_timeout").one()
     assert limit == ("250ms" if busy_seconds == 0.25 else "1ms")
-    with held_head(url), pytest.raises(StoreBusyError), database.write() as connection:
+    with (
+        held_head(server_url),
+        pytest.raises(StoreBusyError),
+        database.write() as connection,
+    ):
         Head.lock(connection, 0)
     database.close()
 
 
-def test_transactions_of_others_never_stall_a_reader(server: Server, url: str) -> None:
+def test_transactions_of_others_never_stall_a_reader(
+    server: Server, server_url: str
+) -> None:
     seen, stop = Queue[int](), Event()
-    with ProfileStore.open(url) as store:
+    with ProfileStore.open(server_url) as store:
 
         def follow() -> None:
             for recorded in store.follow(stop=stop):

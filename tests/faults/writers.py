@@ -51,6 +51,7 @@ def write(connection: Connection, url: str, name: str, seconds: float) -> None:
                     undone += 1
                     raise UndoneError
                 stored += len(batch)
+            time.sleep(seeded.random() / 100)  # others of this process get a turn
         raise AssertionError
 
     with ThreadPoolExecutor(THREADS) as pool:

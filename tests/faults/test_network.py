@@ -1,0 +1,110 @@
+"""A network before PostgreSQL that loses a commit, its answer, or the server."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+
+from profilestore import ProfileStore, StorageError, StoreUnavailableError
+from profilestore.domain.receipt import Receipt
+from profilestore.infrastructure.log import writer as writer_module
+from tests.faults.appender import batch
+from tests.faults.log import delivery, held_head, stored_numbers
+from tests.faults.proxy import Proxy
+from tests.postgresql import Server
+from tests.simple_events import event
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    with Proxy(server.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def far_store(server: Server, server_url: str, proxy: Proxy) -> Iterator[ProfileStore]:
+    """The store, beyond a network that loses what the proxy is armed to lose."""
+    with ProfileStore.open(
+        server_url.replace(f":{server.port}/", f":{proxy.port}/")
+    ) as store:
+        store.append([event(0, name="message.sent")])  # a first connection commits more
+        yield store
+
+
+def test_a_commit_whose_answer_is_lost_is_found_to_be_stored(
+    far_store: ProfileStore, proxy: Proxy, server_url: str
+) -> None:
+    """The delivery is repeated by itself, or by its sender if that fails, too."""
+    for first in range(0, 200, 10):
+        proxy.arm(1)
+        stored_already = Receipt(received=10, duplicate=10)
+        assert far_store.append(batch(first, 10)) == stored_already
+    for first in range(200, 250, 10):
+        proxy.arm(2)
+        with pytest.raises(StorageError):
+            far_store.append(batch(first, 10))
+        assert far_store.append(batch(first, 10)) == stored_already
+
+    assert proxy.cuts == 20 + 2 * 5
+    assert stored_numbers(server_url) == list(range(250))
+
+
+def test_a_commit_that_is_lost_on_its_way_is_repeated(
+    far_store: ProfileStore, proxy: Proxy, server_url: str
+) -> None:
+    for first in range(0, 200, 10):
+        proxy.arm(1, before=True)
+        assert far_store.append(batch(first, 10)).accepted == 10
+    for first in range(200, 250, 10):
+        proxy.arm(2, before=True)
+        with pytest.raises(StorageError):
+            far_store.append(batch(first, 10))
+        assert far_store.append(batch(first, 10)).accepted == 10
+
+    assert proxy.cuts == 20 + 2 * 5
+    assert stored_numbers(server_url) == list(range(250))
+
+
+def test_without_looking_the_ids_up_a_lost_answer_is_an_error(
+    far_store: ProfileStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the tests above: it is the event ids that tell what is stored."""
+    monkeypatch.setattr(writer_module, "_stored", lambda *_: {})
+    proxy.arm(1)
+
+    with pytest.raises(StorageError, match="unique"):
+        far_store.append(batch(0, 10))
+
+
+def test_an_insertion_whose_answer_is_lost_is_an_error_and_stored_once(
+    far_store: ProfileStore, proxy: Proxy
+) -> None:
+    """The library's port has versions, which cannot be repeated but tell the same."""
+    recorder = far_store.recorder_of(0)
+    stored = [StoredEvent(uuid4(), 1, "topic", b"state")]
+    proxy.arm(1)
+    with pytest.raises(StorageError):
+        recorder.insert_events(stored)
+    with pytest.raises(IntegrityError):
+        recorder.insert_events(stored)
+
+    assert recorder.max_notification_id() == 1
+
+
+def test_a_server_that_is_away_is_asked_once_for_all_that_wait(
+    far_store: ProfileStore, proxy: Proxy, server_url: str
+) -> None:
+    """Were each to find out for itself, none would be answered in time."""
+    submit = far_store._committer.submit
+    with held_head(server_url):
+        waiting = [submit(delivery(n)) for n in range(100)]
+        proxy.arm(1, before=True)
+        proxy.refusing = True
+    for ticket in waiting:
+        with pytest.raises(StoreUnavailableError):
+            ticket.wait(60)
+    assert 1 <= proxy.refused <= 8
+
+    proxy.refusing = False
+    assert far_store.append(batch(0, 100)).accepted == 100
