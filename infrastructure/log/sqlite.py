@@ -34,6 +34,8 @@ _HINTS = {
     "unable to open": "; see that it may be read and written",
     "readonly": "; see that the file and its directory may be written",
     "full": "; free some space and try again",
+    "I/O error": "; see the disk and its space, and what the system's log says of it, "
+    "and try again",
 }
 
 

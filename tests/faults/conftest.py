@@ -1,10 +1,11 @@
-"""Both engines, and a PostgreSQL server of a test's own that may be ill-treated."""
+"""Databases that may be ill-treated, and the library under which processes run."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from profilestore import ProfileStore
+from tests.faults.call_log import Shim
 from tests.postgresql import Server, find, installed, schema_url
 
 
@@ -27,3 +28,8 @@ def server_url(server: Server) -> str:
     url = schema_url(server.url)
     ProfileStore.init(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Shim:
+    return Shim(tmp_path_factory.mktemp("syscalls"))
