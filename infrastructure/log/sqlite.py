@@ -8,7 +8,14 @@ from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteOperationalError
 from threading import RLock
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+)
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
 
 from profilestore.domain.errors import (
@@ -31,8 +38,8 @@ then written to the file once."""
 _HINTS = {
     "not a database": "; it is some other file, name another",
     "malformed": "; the file is damaged, restore it from a backup",
-    "unable to open": "; see that it may be read and written",
-    "readonly": "; see that the file and its directory may be written",
+    "unable to open": "; see that it may be read and written, and try again",
+    "readonly": "; see that the file and its directory may be written, and try again",
     "full": "; free some space and try again",
     "I/O error": "; see the disk and its space, and what the system's log says of it, "
     "and try again",
@@ -73,7 +80,9 @@ def _prepare(path: str, *, create: bool) -> None:
         missing = not Path(path).exists() or not Path(path).stat().st_size
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or str(error)
-        raise StoreUnavailableError(f"{path}: {cause}") from error
+        raise StoreUnavailableError(
+            f"{path}: {cause}; see that it may be made and written there, and try again"
+        ) from error
     if missing:
         raise StoreUnavailableError(
             f"no store at {path}: append events first, or name another"
@@ -114,6 +123,12 @@ def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engi
         wait = options.get("wait_seconds", busy_seconds)
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         connection.exec_driver_sql(f"BEGIN {mode}")
+
+    @event.listens_for(engine, "handle_error")
+    def judge(context: ExceptionContext) -> None:
+        # A file that could not be opened to write, once, stays open only to read.
+        if "readonly" in str(context.original_exception):
+            context.is_disconnect = True
 
     return engine
 

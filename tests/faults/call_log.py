@@ -40,6 +40,8 @@ class Shim:
             if "CI" in os.environ:
                 pytest.fail(why)
             pytest.skip(why)
+        self.complaints: list[str] = []
+        """What the last run wrote to standard error, line by line."""
         self._library = directory / "syscalls.so"
         subprocess.run(
             [
@@ -57,6 +59,7 @@ class Shim:
             [sys.executable, "-c", code, *map(str, arguments)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env={
                 **os.environ,
@@ -70,11 +73,12 @@ class Shim:
     def run(
         self, code: str, *arguments: object, directory: Path, log: Path
     ) -> list[str]:
-        """Run code to its end; answer the lines it printed."""
+        """Run code to its end; answer the lines it printed, keep its complaints."""
         directory.mkdir(exist_ok=True)
         with self.start(code, *arguments, directory=directory, log=log) as process:
-            told, _ = process.communicate(timeout=600)
-        assert process.returncode == 0
+            told, complaints = process.communicate(timeout=600)
+        assert process.returncode == 0, complaints
+        self.complaints = complaints.splitlines()
         return told.splitlines()
 
 

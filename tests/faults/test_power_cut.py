@@ -56,7 +56,9 @@ class Run:
         self._ends = [0, *accumulate(sizes)]
         file, log = directory / "disk" / "store.db", directory / "log"
         code = APPENDER.replace("# unprotected", unprotected)
-        told = shim.run(code, f"sqlite:///{file}", *sizes, directory=file.parent, log=log)
+        told = shim.run(
+            code, f"sqlite:///{file}", *sizes, directory=file.parent, log=log
+        )
         assert list(map(int, told)) == self._ends[1:]
         self.calls = list(read(log))
 
