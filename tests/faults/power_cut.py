@@ -62,7 +62,6 @@ def cut(
             if call.kind == "a":
                 acknowledged = int(call.data)
             disk.do(call)
-    print(found)
     return found
 
 

@@ -78,7 +78,6 @@ def test_only_the_writer_writes_to_the_file_while_others_read(
 
     for log in logs:
         committer, wrote = writers(log)
-        print(f"thread {committer} commits; to the file wrote {wrote}")
         assert len(wrote) == 1
         assert {thread for thread, _ in wrote} == {committer}
 
