@@ -91,14 +91,15 @@ def _count(connection: sqlite3.Connection) -> int:
 
 
 @pytest.mark.parametrize(
-    "times", [10, pytest.param(100, marks=pytest.mark.slow)], ids=str
+    "round_", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 11))]
 )
-def test_backups_of_a_busy_store_have_all_that_was_acknowledged(
-    shell: Shell, url: str, times: int
+def test_ten_backups_of_a_busy_store_have_all_that_was_acknowledged(
+    shell: Shell, url: str, round_: int
 ) -> None:
+    """A hundred with the slow ones; a store each ten, for it grows all the while."""
     with busy(url) as told:
         sizes = []
-        for n in range(times):
+        for n in range(10):
             before = told()
             copy = shell.directory / f"{n}.backup"
             done = shell.json("--database", url, "backup", copy)
@@ -107,7 +108,6 @@ def test_backups_of_a_busy_store_have_all_that_was_acknowledged(
             sizes.append(done["events"])
             with ProfileStore.open(f"sqlite:///{copy}") as store:
                 assert store.stats()["positions"] == {0: sizes[-1]}
-                assert store.append([event(0, "p0", revision=0)]).accepted == 0
             copy.unlink()
     assert sizes == sorted(set(sizes)), "nothing was appended meanwhile"
 
