@@ -225,8 +225,12 @@ class Committer:
                 return
             # The commit may have happened. A delivery can be repeated: what is stored
             # counts as duplicate. An insertion cannot.
-            repeat = [t for t in group if again and isinstance(t.entry, Delivery)]
-            _fail([t for t in group if t not in repeat], error)
+            repeat: list[Ticket] = []
+            for ticket in group:
+                if again and isinstance(ticket.entry, Delivery):
+                    repeat.append(ticket)
+                else:
+                    ticket.failed(error)
             if repeat:
                 self._commit(repeat, again=False)
         except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
