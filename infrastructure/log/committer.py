@@ -214,30 +214,31 @@ class Committer:
     def _commit(self, group: Sequence[Ticket], *, again: bool = True) -> None:
         try:
             answers = self._writer.write([ticket.entry for ticket in group])
-        except StoreBusyError as error:
-            _fail(group, error)
         except StorageError as error:
-            if error.unreachable:
+            if isinstance(error, StoreBusyError) or error.unreachable:
                 _fail(group, error)
-                return
-            if not error.disconnected:
+            elif not error.disconnected:
                 self._commit_parts(group, error)
-                return
-            # The commit may have happened. A delivery can be repeated: what is stored
-            # counts as duplicate. An insertion cannot.
-            repeat: list[Ticket] = []
-            for ticket in group:
-                if again and isinstance(ticket.entry, Delivery):
-                    repeat.append(ticket)
-                else:
-                    ticket.failed(error)
-            if repeat:
-                self._commit(repeat, again=False)
+            elif again:
+                self._commit_again(group, error)
+            else:
+                _fail(group, error)
         except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
             self._commit_parts(group, error)
         else:
             for ticket, answer in zip(group, answers, strict=True):
                 ticket.answered(answer)
+
+    def _commit_again(self, group: Sequence[Ticket], error: StorageError) -> None:
+        """Go on after a lost connection: the commit may have happened.
+
+        A delivery can be repeated, what is stored counts as duplicate; an insertion
+        cannot.
+        """
+        repeatable = [t for t in group if isinstance(t.entry, Delivery)]
+        _fail([t for t in group if not isinstance(t.entry, Delivery)], error)
+        if repeatable:
+            self._commit(repeatable, again=False)
 
     def _commit_parts(self, group: Sequence[Ticket], error: BaseException) -> None:
         """Find the entry that made its group fail: the others are not to blame."""
