@@ -137,8 +137,9 @@ def _set_pragmas(
     connection: SqliteConnection, *, readonly: bool, in_memory: bool
 ) -> None:
     """Set what durability rests on, and read it back: builds and versions differ."""
+    # Of a new file only, which whoever comes first makes a database, a reader also.
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     if not readonly:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file only
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     wanted: dict[str, str | int] = {
         "journal_mode": "memory" if in_memory else "wal",

@@ -224,14 +224,16 @@ def test_a_damaged_page_makes_no_backup(shell: Shell, url: str) -> None:
     (root,) = rows(
         url, "SELECT rootpage FROM sqlite_master WHERE name = 'events_by_time'"
     )
+    (size,) = rows(url, "PRAGMA page_size")
     path = Path(url.removeprefix("sqlite:///"))
     with path.open("r+b") as file:
-        file.seek(root[0] * 8192 - 256)
+        file.seek(root[0] * size[0] - 256)
         file.write(bytes(range(256)))
 
     done = shell("--database", url, "backup", "copy")
 
     assert done.returncode in {5, 6}, done
+    assert b"damaged" in done.stderr or b"malformed" in done.stderr
     assert list(shell.directory.glob("copy*")) == []
 
 

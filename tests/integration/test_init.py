@@ -10,6 +10,7 @@ import pytest
 
 from profilestore import InvalidArgumentError, ProfileStore, SchemaMismatchError
 from profilestore.infrastructure.log import schema
+from profilestore.infrastructure.log.sqlite import PAGE_BYTES
 from profilestore.infrastructure.log.tables import SCHEMA
 from tests.integration.test_cli import SPACE, Shell
 from tests.simple_events import event, rows
@@ -135,6 +136,17 @@ def test_a_question_makes_no_store(shell: Shell) -> None:
 
     assert "run `profilestore --database sqlite:///empty.db init`" in line
     assert rows(f"sqlite:///{path}", "SELECT * FROM sqlite_master") == []
+
+
+@pytest.mark.parametrize("make", [ProfileStore.init, ProfileStore.open])
+def test_a_new_file_has_the_pages_we_want_however_it_is_made(
+    url: str, make: Callable[[str], object]
+) -> None:
+    made = make(url)
+    if isinstance(made, ProfileStore):
+        made.close()
+
+    assert rows(url, "PRAGMA page_size") == [(PAGE_BYTES,)]
 
 
 def test_a_refused_number_of_partitions_leaves_nothing(url: str) -> None:
