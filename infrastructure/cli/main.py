@@ -12,6 +12,7 @@ from .append import append
 from .backup import backup
 from .compare import diff, explain
 from .copy_to import copy_to
+from .doctor import doctor
 from .export import export
 from .init import init
 from .options import Context, json_option
@@ -53,6 +54,7 @@ for command in (
     init,
     backup,
     copy_to,
+    doctor,
 ):
     profilestore.add_command(command)
 

@@ -161,7 +161,7 @@ tracking = Table(
 )
 """How far readers of other logs have come, written with what they derived."""
 
-_TRIGGERS = {
+TRIGGERS = {
     "sqlite": (
         """CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
         BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
@@ -176,7 +176,8 @@ _TRIGGERS = {
         "ALTER TABLE events ENABLE ALWAYS TRIGGER events_refuse_change",
     ),
 }
-for _dialect, _statements in _TRIGGERS.items():
+"""What makes the log append-only, by dialect."""
+for _dialect, _statements in TRIGGERS.items():
     for _statement in _statements:
         event.listen(
             events,

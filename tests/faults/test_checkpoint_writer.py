@@ -13,7 +13,7 @@ import sys, threading
 from profilestore import ProfileStore
 from profilestore.infrastructure.log import sqlite
 from tests.simple_events import SPACE, event
-sqlite.CHECKPOINT_PAGES = 30
+sqlite.CHECKPOINT_PAGES = 15
 first, done = int(sys.argv[2]), threading.Event()
 
 def keep_reading(store):

@@ -20,7 +20,7 @@ import sys
 from profilestore import ProfileStore
 from profilestore.infrastructure.log import sqlite
 from tests.simple_events import event
-sqlite.CHECKPOINT_PAGES = 30
+sqlite.CHECKPOINT_PAGES = 15
 # unprotected
 number = 0
 with ProfileStore.open(sys.argv[1]) as store:

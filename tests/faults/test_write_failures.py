@@ -26,7 +26,7 @@ import ctypes, sys
 from profilestore import ProfileStore, StorageError
 from profilestore.infrastructure.log import sqlite
 from tests.simple_events import event
-sqlite.CHECKPOINT_PAGES = 30
+sqlite.CHECKPOINT_PAGES = 15
 # unprotected
 shim = ctypes.CDLL(None)
 url, error, batches, every = sys.argv[1], *map(int, sys.argv[2:])

@@ -15,6 +15,7 @@ from profilestore import (
     StoreUnavailableError,
 )
 from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.sqlite import PAGE_BYTES
 from tests.simple_events import event, rows
 
 
@@ -35,6 +36,13 @@ def test_a_new_file_is_readable_by_its_owner_only(
     path = Path(url.removeprefix("sqlite:///"))
 
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_file_has_pages_of_the_size_we_want(
+    store: ProfileStore, url: str
+) -> None:
+    """The size holds from the first page on, which a reader's connection may write."""
+    assert rows(url, "PRAGMA page_size") == [(PAGE_BYTES,)]
 
 
 def test_a_writer_that_waits_too_long_says_busy_and_stores_nothing(url: str) -> None:
