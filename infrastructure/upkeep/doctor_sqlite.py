@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 
 from profilestore.domain.errors import InvalidArgumentError
+from profilestore.infrastructure.log import schema
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.tables import TRIGGERS
 
@@ -51,17 +52,19 @@ def findings(database: Database, of_store: Look) -> Iterator[Finding]:
     url = database.backend.url
     file = Path(str(url.database)).resolve()
     with database.read() as connection:
-        yield version(sqlite3.sqlite_version_info)
-        yield _settings("reader", database.backend.reader)
-        yield _settings("writer", database.backend.writer)
-        yield _permissions(file)
-        yield _directory(file.parent)
-        if MOUNTS.exists():
-            yield file_system(file, MOUNTS.read_text(errors="surrogateescape"))
-        yield _space(file.parent)
-        yield _wal(file)
-        yield (damage := _damage(connection))
-        if damage.severity is Severity.OK:  # else what is read means nothing
+        schema.find(connection)  # or refuse what is no store's file
+    yield version(sqlite3.sqlite_version_info)
+    yield _settings("reader", database.backend.reader)
+    yield _settings("writer", database.backend.writer)
+    yield _permissions(file)
+    yield _directory(file.parent)
+    if MOUNTS.exists():
+        yield file_system(file, MOUNTS.read_text(errors="surrogateescape"))
+    yield _space(file.parent)
+    yield _wal(file)
+    yield (damage := _damage(database.backend.reader))
+    if damage.severity is Severity.OK:  # else what is read means nothing
+        with database.read() as connection:
             yield from of_store(connection, url)
 
 
@@ -187,12 +190,14 @@ def _wal(file: Path) -> Finding:
     )
 
 
-def _damage(connection: Connection) -> Finding:
+def _damage(engine: Engine) -> Finding:
     """Let SQLite check the file: it reads all of it."""
-    try:
-        told = connection.exec_driver_sql("PRAGMA quick_check(5)").scalars().all()
-    except DBAPIError as error:
-        told = [str(error.orig)]
+    with closing(engine.raw_connection()) as pooled, closing(pooled.cursor()) as cursor:
+        try:
+            cursor.execute("PRAGMA quick_check(5)")
+            told = [row[0] for row in cursor.fetchall()]
+        except sqlite3.DatabaseError as error:
+            told = [str(error)]
     return judge(
         "file",
         "; ".join(told),

@@ -201,7 +201,7 @@ def test_files_that_may_not_grow_go_on_when_they_may(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with ProfileStore.open(f"sqlite:///{file}") as store:
         try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, before[1]))
             acknowledged = fill(store)
             assert fill(store, acknowledged) == acknowledged
         finally:
@@ -214,13 +214,13 @@ def test_files_that_may_not_grow_go_on_when_they_may(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
+    """A file system of 4 MiB."""
     if os.geteuid():
         pytest.skip("only root can mount a small file system")
     disk = tmp_path / "disk"
     disk.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk],
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
         check=False,
         capture_output=True,
         text=True,
