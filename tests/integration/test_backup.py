@@ -21,21 +21,11 @@ from profilestore import (
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.upkeep import backup as module
 from profilestore.infrastructure.upkeep.backup import back_up
+from tests.integration.appending import appender
 from tests.integration.test_cli import Shell
 from tests.simple_events import event, rows
 
 SIZE = 20
-
-APPENDER = """
-import sys
-from profilestore import ProfileStore
-from tests.faults.appender import batch
-url, first, size = sys.argv[1], *map(int, sys.argv[2:])
-with ProfileStore.open(url) as store:
-    for start in range(first, first + 900_000, size):
-        store.append(batch(start, size))
-        print(start, flush=True)
-"""
 OLD = (Path(__file__).parent.parent / "data" / "store-0001.sql").read_text()
 
 
@@ -72,16 +62,7 @@ class Listener:
 def busy(url: str, processes: int = 3) -> Iterator[Callable[[], set[int]]]:
     """Let processes append to a store; give the numbers they have acknowledged."""
     ProfileStore.init(url)
-    listeners = [
-        Listener(
-            subprocess.Popen(
-                [sys.executable, "-c", APPENDER, url, str(n * 1_000_000), str(SIZE)],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        for n in range(processes)
-    ]
+    listeners = [Listener(appender(url, n * 1_000_000, SIZE)) for n in range(processes)]
     try:
         while not all(listener.told() for listener in listeners):
             time.sleep(0.05)

@@ -28,8 +28,8 @@ from profilestore.infrastructure.log.schema import find
 from profilestore.infrastructure.log.tables import events, streams
 from profilestore.infrastructure.upkeep import copying
 from profilestore.infrastructure.upkeep.copying import PAGES, Copied, copy_store
-from tests.faults.test_processes import appender
 from tests.histories import as_json, deliveries_of, feeds
+from tests.integration.appending import appender
 from tests.integration.test_backup import Listener
 from tests.integration.test_cli import Shell
 from tests.postgresql import Server, plain
@@ -159,7 +159,7 @@ def test_a_copy_of_a_busy_store_is_of_one_moment(
     """All that was acknowledged before is in it, and no hole."""
     for source, target in (("file-1", "postgresql"), ("postgresql-8", "file")):
         url, there = new_url(source), new_url(target)
-        listener = Listener(appender(url, 0, 900_000, 20))
+        listener = Listener(appender(url, 0, 20))
         try:
             while len(before := listener.told()) < 200:
                 pass
