@@ -18,6 +18,7 @@ from .init import init
 from .options import Context, json_option
 from .quarantine import quarantine
 from .stats import stats
+from .verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,6 +56,7 @@ for command in (
     backup,
     copy_to,
     doctor,
+    verify,
 ):
     profilestore.add_command(command)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from profilestore.infrastructure.log.database import Database
     from profilestore.infrastructure.settings import Settings
     from profilestore.infrastructure.store import ProfileStore
 
@@ -53,6 +55,17 @@ class Context:
             busy_seconds=self.settings.busy_seconds,
             create=create,
         )
+
+    @contextmanager
+    def open_database(self) -> Iterator[Database]:
+        """Open the database of the store alone, to look after it."""
+        from profilestore.infrastructure.log.database import Database
+
+        busy_seconds = self.settings.busy_seconds
+        with closing(
+            Database.open(self.url, create=False, busy_seconds=busy_seconds)
+        ) as database:
+            yield database
 
 
 def refuse_memory(url: str, hint: str) -> None:

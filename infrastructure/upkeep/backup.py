@@ -16,8 +16,10 @@ from profilestore.domain.errors import (
 )
 from profilestore.infrastructure.log import schema
 from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.tables import SCHEMA
 
 from .ends import End, check_ends, read_ends
+from .verify import verify
 
 STEP_PAGES = 2000
 """Pages copied before progress is told and an interruption heard: 16 MiB of ours."""
@@ -117,13 +119,18 @@ def _refuse_unknown(connection: Connection, source: Database) -> None:
 
 
 def _check(partial: Path, ends: dict[int, End]) -> None:
-    """Read the log in the copy: it must end where the store's log did."""
+    """Read the log in the copy: it must be sound, and end where the store's log did."""
     url = URL.create("sqlite", database=str(partial)).render_as_string()
     copy = Database.connect(url, create=False)
     try:
         with copy.read() as connection:
             if check_ends(connection) != ends:
                 raise DamagedStoreError("the copy has another end than the store")
+            current = schema.find(connection) == SCHEMA
+        if current:
+            copy.ready(create=False)
+            if fault := verify(copy).fault:
+                raise DamagedStoreError(f"the copy is damaged: {fault}")
     finally:
         copy.close()
 
