@@ -116,7 +116,7 @@ class CheckpointReader:
 
     def _read(self, line: bytes, type_: type[_Line]) -> _Line:
         body, _, _ = line.rpartition(_SEAL)
-        if False:
+        if line != _sealed(body):
             raise self._damaged()
         try:
             return msgspec.json.decode(body + b"}", type=type_)
