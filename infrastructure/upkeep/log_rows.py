@@ -28,9 +28,10 @@ _PAGE = """
     SELECT e.position, e.stream_id, e.version, e.event_id, {name}, e.revision,
         e.occurred_at, e.recorded_at, e.state, e.digest, e.chain,
         s.stream_id IS NOT NULL, {space}, {profile},
-        e.version = 1 OR EXISTS (SELECT 1 FROM events AS p
+        CASE WHEN e.version > 1 THEN EXISTS (SELECT 1 FROM events AS p
             WHERE p.partition = e.partition AND p.stream_id = e.stream_id
                 AND p.version = e.version - 1 AND p.position < e.position)
+            ELSE e.version = 1 END
     FROM events AS e LEFT JOIN streams AS s
         ON s.partition = e.partition AND s.stream_id
             = CASE WHEN e.version = 1 OR e.event_id IS NULL THEN e.stream_id END

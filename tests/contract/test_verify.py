@@ -197,7 +197,7 @@ def test_versions_are_dense(database: Database, store: ProfileStore, home: int) 
     assert fault(database) == (home, 5)
 
 
-@pytest.mark.parametrize("version", [0, -1])
+@pytest.mark.parametrize("version", [0, -1, -(2**63)])
 def test_versions_begin_at_1(
     database: Database, store: ProfileStore, home: int, version: int
 ) -> None:
@@ -292,6 +292,7 @@ def test_a_profile_lives_in_its_partition(
     ("changed", "distance"),
     [
         ("position = position + 1", 1),
+        ("position = 9223372036854775807", 1),
         ("position = position - 3", -2),
         ("recorded_at = recorded_at + 1", 0),
         ("recorded_at = 0", 0),
