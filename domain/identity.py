@@ -32,10 +32,20 @@ class ProfileKey(NamedTuple):
         """
         return _stream_id(self)
 
+    @property
+    def stream_bytes(self) -> bytes:
+        """The 16 bytes of that id, as the log has it."""
+        return _stream_bytes(self)
+
 
 @lru_cache(maxsize=65536)
 def _stream_id(key: ProfileKey) -> UUID:
     return uuid5(UUID(key.api_space_id), key.profile_id)
+
+
+@lru_cache(maxsize=65536)
+def _stream_bytes(key: ProfileKey) -> bytes:
+    return _stream_id(key).bytes
 
 
 def partition_of(profile: ProfileKey, partitions: int) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-ROWS = (1000, 100)
+ROWS = (2000, 500, 100)
 """Rows that one SQLite statement inserts; what is left is one statement of its size."""
-KEYS = (8192, 512, 64, 8, 1)
-"""Keys that one SQLite statement looks up."""
+KEYS = 16_384
+"""Keys that one SQLite statement looks up, at most."""
 
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
 
@@ -84,14 +84,14 @@ def select_by(
             statement = _with_keys("SELECT * FROM unnest(%b)", query.format("%s"))
             yield from connection.exec_driver_sql(statement, (keys, partition))
         return
-    start = 0
-    while start < len(keys):
-        size = next((s for s in KEYS if s <= len(keys) - start), 1)
+    for start in range(0, len(keys), KEYS):
+        some = keys[start : start + KEYS]
+        # Made up to a power of two with one of them: few sizes, each compiled once.
+        size = 1 << (len(some) - 1).bit_length()
         values = f"VALUES {', '.join(['(?)'] * size)}"
         statement = _with_keys(values, query.format("?"))
-        parameters = (*keys[start : start + size], partition)
+        parameters = (*some, *some[-1:] * (size - len(some)), partition)
         yield from connection.exec_driver_sql(statement, parameters)
-        start += size
 
 
 def _with_keys(keys: str, query: str) -> str:

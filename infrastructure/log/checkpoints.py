@@ -93,7 +93,7 @@ class Checkpoints:
         anew: bool,
     ) -> None:
         partition = partition_of(key, self._database.partitions)
-        stream_id = key.stream_id.bytes
+        stream_id = key.stream_bytes
         rows = [
             {
                 "partition": partition,
@@ -124,7 +124,7 @@ class Checkpoints:
     def _of(self, key: ProfileKey, updates: UpdatePolicy) -> list[ColumnElement[bool]]:
         return [
             checkpoints.c.partition == partition_of(key, self._database.partitions),
-            checkpoints.c.stream_id == key.stream_id.bytes,
+            checkpoints.c.stream_id == key.stream_bytes,
             checkpoints.c.updates == updates.value,
             checkpoints.c.fold == FOLD,
         ]

@@ -99,7 +99,7 @@ class Quarantine:
         """List all entries that name a profile, settled ones too."""
         return self._select(
             quarantine.c.partition == partition_of(profile, self._database.partitions),
-            quarantine.c.stream_id == profile.stream_id.bytes,
+            quarantine.c.stream_id == profile.stream_bytes,
         )
 
     def _select(self, *which: ColumnElement[bool]) -> Iterator[QuarantineEntry]:
@@ -182,7 +182,7 @@ def _row(
         "first_at": head.recorded_at,
         "last_at": head.recorded_at,
         "deliveries": times,
-        "stream_id": rejection.profile and rejection.profile.stream_id.bytes,
+        "stream_id": rejection.profile and rejection.profile.stream_bytes,
         "api_space_id": space,
         "profile_id": profile_id,
         "event_id": rejection.event_id and rejection.event_id.encode(),

@@ -45,7 +45,7 @@ class Streams:
         """Say how many events a stream has; 0 if there is none."""
         query = select(func.max(events.c.version)).where(
             events.c.partition == partition_of(key, self._database.partitions),
-            events.c.stream_id == key.stream_id.bytes,
+            events.c.stream_id == key.stream_bytes,
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar_one() or 0
@@ -67,7 +67,7 @@ class Streams:
     def _query(self, key: ProfileKey, cut: Cut) -> Select[Any]:
         return select(*_COLUMNS).where(
             events.c.partition == partition_of(key, self._database.partitions),
-            events.c.stream_id == key.stream_id.bytes,
+            events.c.stream_id == key.stream_bytes,
             *_within(cut),
         )
 

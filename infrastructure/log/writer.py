@@ -181,7 +181,7 @@ def _append(head: Head, share: _Share) -> None:
 def _decide(connection: Connection, partition: int, share: _Share) -> None:
     """Give each event its outcome, knowing what the partition has."""
     of_items = [
-        (item.profile.stream_id.bytes, item.event_id)
+        (item.profile.stream_bytes, item.event_id)
         if isinstance(item, ProfileEvent)
         else (b"", "")
         for item in share.items
