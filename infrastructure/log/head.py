@@ -155,7 +155,10 @@ class Head:
         self, new: Sequence[NewEvent], profiles: Mapping[bytes, ProfileKey | None]
     ) -> None:
         """Begin the streams that are new; drop the checkpoints that are now wrong."""
-        last = {event.stream_id: event.version for event in new}
+        # The library's callers may give versions in any order, and leave gaps.
+        last: dict[bytes, int] = {}
+        for event in new:
+            last[event.stream_id] = max(event.version, last.get(event.stream_id, 0))
         known = self.versions(last)
         fresh = [id_ for id_ in last if id_ not in known]
         insert_rows(
@@ -169,7 +172,9 @@ class Head:
         of_stream = checkpoints.c.stream_id
         checkpointed = present(self.connection, of_stream, known, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
-        self.known.update(last)
+        self.known.update(
+            (id_, max(version, known.get(id_, 0))) for id_, version in last.items()
+        )
 
     def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
         """Drop the checkpoints that a late event makes wrong, from its time on."""

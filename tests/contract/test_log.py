@@ -1,6 +1,7 @@
 """Our rules for the log, beside the library's own."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Thread
@@ -301,6 +302,30 @@ def test_a_stream_may_begin_at_version_0_through_the_library(url: str) -> None:
     assert [e.originator_version for e in recorder.select_events(stream)] == [0, 1, 2]
     committer.close()
     database.close()
+
+
+def test_an_append_goes_on_behind_the_largest_version_that_the_library_gave(
+    store: ProfileStore,
+) -> None:
+    """In whatever order its caller gave them, and with gaps between them."""
+    store.append([event(1)])
+    key = store.key(SPACE, "joe")
+    (first,) = store.profile(*key).events
+    recorder = store.factory.aggregate_recorder()
+    for versions in ([9, 5], [3]):
+        given = [
+            replace(
+                store.mapper.to_stored_event(first),
+                originator_version=version,
+                event_id=f"given-{version}",
+            )
+            for version in versions
+        ]
+        recorder.insert_events(given)
+        store.append([event(10 + versions[0])])
+
+    stored = [recorded.version for recorded in store.profile(*key).events]
+    assert stored == [1, 3, 5, 9, 10, 11]
 
 
 @pytest.mark.parametrize(
