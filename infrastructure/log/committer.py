@@ -42,9 +42,9 @@ class Ticket:
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        batch = entry.batch if isinstance(entry, Delivery) else ()
-        self.events = len(batch) or 1
-        self.bytes = sum(len(i.text) for i in batch if not isinstance(i, Ignored))
+        texts = _texts(entry)
+        self.events = len(texts) or 1
+        self.bytes = sum(map(len, texts))
         self._done = Lock()
         self._done.acquire()
         self._answer: Answer | None = None
@@ -113,8 +113,9 @@ class Committer:
             if self._thread is None:
                 # As a daemon it cannot keep a process alive whose store is not closed:
                 # what nobody waits for any more was never acknowledged.
-                self._thread = Thread(target=self._run, name="committer", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="committer", daemon=True)
+                thread.start()
+                self._thread = thread
             self._queue.append(ticket)
             self._events += ticket.events
             self._bytes += ticket.bytes
@@ -248,6 +249,12 @@ class Committer:
         half = len(group) // 2
         for part in (group[:half], group[half:]):
             self._commit(part)
+
+
+def _texts(entry: Entry) -> list[bytes]:
+    if isinstance(entry, Delivery):
+        return [b"" if isinstance(i, Ignored) else i.text for i in entry.batch]
+    return [new.state for share in entry.shares.values() for new in share]
 
 
 def _fail(group: Sequence[Ticket], error: BaseException) -> None:

@@ -28,6 +28,8 @@ _CONNECT = {
     "tcp_user_timeout": 30_000,
 }
 """What the URL does not say."""
+_ENCODING = {"client_encoding": "utf8"}
+"""Whatever the URL or the environment say."""
 
 # A plan must not outlive the size of the tables it was made for, nor be made for sizes
 # that nobody has counted yet: what an append looks up, it looks up by index.
@@ -91,7 +93,8 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
         pool_size=5,
         max_overflow=10,
         pool_timeout=busy_seconds,
-        connect_args={k: v for k, v in _CONNECT.items() if k not in url.query},
+        connect_args=_ENCODING
+        | {k: v for k, v in _CONNECT.items() if k not in url.query},
     )
 
     @event.listens_for(engine, "connect")

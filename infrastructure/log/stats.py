@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import BigInteger, Select, cast, func, select
 
 from .database import Database
 from .tables import events, heads, ignored, quarantine, streams
@@ -33,7 +33,7 @@ def count(database: Database) -> dict[str, object]:
                 .order_by(quarantine.c.reason)
             ),
             "ignored": counts(
-                select(ignored.c.name, func.sum(ignored.c.count))
+                select(ignored.c.name, cast(func.sum(ignored.c.count), BigInteger))
                 .group_by(ignored.c.name)
                 .order_by(ignored.c.name)
             ),

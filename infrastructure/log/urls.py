@@ -38,7 +38,7 @@ def parse_url(text: str) -> URL:
 
 def shown(url: URL) -> str:
     """Write a URL for people to read, with the user but no password."""
-    asked = {k: "***" if "password" in k else v for k, v in url.query.items()}
+    asked = {k: "***" if "password" in k.lower() else v for k, v in url.query.items()}
     return url.set(query=asked).render_as_string(hide_password=True)
 
 

@@ -49,19 +49,19 @@ class Insertion:
 Entry = Delivery | Insertion
 Positions = dict[int, range]
 Answer = list[Outcome] | Positions | IntegrityError
-"""Of a delivery each event's outcome, of an insertion its positions by partition, or
-its refusal."""
+"""Of a delivery each event's outcome, of an insertion its positions or its refusal."""
 
 Heads = dict[int, Head]
 
 MOST_KNOWN = 100_000
-"""Streams of a partition whose lengths are remembered: about 15 MB."""
+"""Streams of the store whose lengths are remembered, about: 15 MB."""
 
 
 class _End(NamedTuple):
     """Where a partition ended when we wrote to it last, and what we knew of it."""
 
     position: int
+    chain: bytes
     known: Known
 
 
@@ -84,7 +84,7 @@ class LogWriter:
             for partition, share in shares.items():
                 _append(heads[partition], share)
             inserted = iter(_insert(heads, insertions))
-        self._ends.update((p, _End(h.position, h.known)) for p, h in heads.items())
+        self._ends |= {p: _End(h.position, h.chain, h.known) for p, h in heads.items()}
         outcomes = iter(_outcomes(deliveries, shares.values()))
         return [
             next(outcomes if isinstance(e, Delivery) else inserted) for e in entries
@@ -94,18 +94,19 @@ class LogWriter:
         """Take a partition, remembering its streams if nobody wrote since we did."""
         head = Head.lock(connection, partition)
         end = self._ends.pop(partition, None)  # back in its place after the commit
-        if end and end.position == head.position and len(end.known) < MOST_KNOWN:
+        # The chain too: a database that was restored has other events there.
+        same = end and (end.position, end.chain) == (head.position, head.chain)
+        if end and same and len(end.known) * self._database.partitions < MOST_KNOWN:
             head.known = end.known
         return head
 
     def judge(self, batch: Sequence[Delivered]) -> list[Outcome]:
         """Say what would become of a delivery now, and store nothing."""
-        deliveries = [Delivery(batch, "")]
-        shares = self._shares(deliveries)
+        shares = self._shares([Delivery(batch, "")])
         with self._database.read() as connection:
             for partition, share in shares.items():
                 _decide(connection, partition, share)
-        return _outcomes(deliveries, shares.values())[0]
+        return _outcomes([Delivery(batch, "")], shares.values())[0]
 
     def _shares(self, deliveries: Sequence[Delivery]) -> "dict[int, _Share]":
         shares: dict[int, _Share] = defaultdict(_Share)
@@ -134,7 +135,6 @@ class _Share:
     items: list[Delivered] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
     ingresses: list[str] = field(default_factory=list)
-
     outcomes: list[Outcome] = field(default_factory=list)
     fresh: list[tuple[bytes, ProfileEvent]] = field(default_factory=list)
     rejections: list[tuple[Rejection, str]] = field(default_factory=list)

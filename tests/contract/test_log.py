@@ -1,6 +1,7 @@
 """Our rules for the log, beside the library's own."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -326,6 +327,28 @@ def test_an_append_goes_on_behind_the_largest_version_that_the_library_gave(
 
     stored = [recorded.version for recorded in store.profile(*key).events]
     assert stored == [1, 3, 5, 9, 10, 11]
+
+
+def test_a_database_that_was_restored_under_an_open_store_is_read_anew(
+    new_url: Callable[[str], str],
+) -> None:
+    """It ends at the same position, with other events."""
+    url = new_url("postgresql-1")
+    with ProfileStore.open(url) as store:
+        store.append([event(1), event(2)])
+        for table in ("events", "streams", "heads", "store"):
+            rows(url, f"DROP TABLE {table} CASCADE")
+        rows(url, "DROP FUNCTION events_refuse_change")
+        for table in ("quarantine", "ignored", "checkpoints", "tracking"):
+            rows(url, f"DROP TABLE {table}")
+        rows(url, "DROP TABLE alembic_version")
+        ProfileStore.init(url)
+        with ProfileStore.open(url) as other:
+            other.append([event(1, "ann"), event(2, "ann")])
+
+        assert store.append([event(3)]).accepted == 1
+        assert [r.version for r in store.profile(SPACE, "joe").events] == [1]
+        assert len(store.feed().events) == 3
 
 
 @pytest.mark.parametrize(
