@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import Context, json_option, pass_context, print_json
-
-FAULTY = 5
+from .options import CHECK_FAILED, Context, json_option, pass_context, print_json
 
 
 @click.command()
@@ -32,4 +30,4 @@ def doctor(click_context: click.Context, context: Context) -> None:
 
         render_findings(findings)
     if any(finding.severity is Severity.FAULT for finding in findings):
-        click_context.exit(FAULTY)
+        click_context.exit(CHECK_FAILED)

@@ -10,11 +10,13 @@ from profilestore.domain.errors import (
     StorageError,
 )
 
+from .options import CHECK_FAILED
+
 EXIT_CODES: dict[type[BaseException], int] = {
     InvalidArgumentError: 2,
     DamagedDeliveryError: 2,
     NotFoundError: 4,
-    DamagedStoreError: 5,  # before the StorageError that it is
+    DamagedStoreError: CHECK_FAILED,  # before the StorageError that it is
     StorageError: 6,
     OSError: 1,
     click.Abort: 130,

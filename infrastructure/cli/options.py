@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 POSITION_DIGITS = 19
 
+CHECK_FAILED = 5
+"""Exit code of a command that found something wrong in the store."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import Context, json_option, pass_context, print_json
+from .options import CHECK_FAILED, Context, json_option, pass_context, print_json
 from .progress import progress_bar
-
-CHECK_FAILED = 5
 
 
 @click.command()

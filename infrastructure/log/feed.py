@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.events import RecordedEvent
 from profilestore.domain.identity import ProfileKey
-from profilestore.domain.timestamps import from_microseconds
 
 from .database import Database
-from .streams import event_of
+from .streams import COLUMNS, OF_STREAM, recorded
 from .tables import events, heads, streams
 
 MOST_EVENTS = 10_000
@@ -60,7 +59,10 @@ class Feed:
             if api_space_id is not None:
                 query = query.where(streams.c.api_space_id == api_space_id)
             rows = connection.execute(query).all()
-        read = tuple(map(_recorded, rows))
+        read = tuple(
+            recorded(ProfileKey(row.api_space_id, row.profile_id), *row[2:])
+            for row in rows
+        )
         full = len(read) == limit
         return Page(read, read[-1].position if full else max(after, last))
 
@@ -81,10 +83,10 @@ class Feed:
         pause = Pause(stop or Event())
         while not pause.stopped:
             page = self.page(partition, after, MOST_EVENTS // 10, api_space_id)
-            for recorded in page.events:
+            for event in page.events:
                 if pause.stopped:
                     return
-                yield recorded
+                yield event
             if page.position == after:
                 pause.wait()
             else:
@@ -117,39 +119,10 @@ class Pause:
         self._seconds = self.SHORTEST
 
 
-def _recorded(row: Row[Any]) -> RecordedEvent:
-    event = event_of(
-        ProfileKey(row.api_space_id, row.profile_id),
-        row.event_id,
-        row.name,
-        row.revision,
-        row.occurred_at,
-        row.state,
-        row.position,
-    )
-    recorded_at = from_microseconds(row.recorded_at)
-    return RecordedEvent(event, row.version, row.position, recorded_at)
-
-
 def _between(partition: int, after: int, last: int) -> Select[Any]:
     return (
-        select(
-            streams.c.api_space_id,
-            streams.c.profile_id,
-            events.c.event_id,
-            events.c.name,
-            events.c.revision,
-            events.c.occurred_at,
-            events.c.state,
-            events.c.version,
-            events.c.position,
-            events.c.recorded_at,
-        )
-        .join(
-            streams,
-            (streams.c.partition == events.c.partition)
-            & (streams.c.stream_id == events.c.stream_id),
-        )
+        select(streams.c.api_space_id, streams.c.profile_id, *COLUMNS)
+        .join(streams, OF_STREAM)
         .where(
             events.c.partition == partition,
             events.c.position > after,

@@ -24,6 +24,7 @@ from .database import Database
 from .feed import Pause
 from .head import NewEvent
 from .logged_event import LoggedEvent
+from .streams import OF_STREAM
 from .tables import events, heads, streams, tracking
 from .writer import Insertion
 
@@ -250,11 +251,7 @@ def _rows() -> Select[Any]:
         events.c.recorded_at,
         streams.c.api_space_id,
         streams.c.profile_id,
-    ).join(
-        streams,
-        (streams.c.partition == events.c.partition)
-        & (streams.c.stream_id == events.c.stream_id),
-    )
+    ).join(streams, OF_STREAM)
 
 
 def _event(row: Row[Any]) -> LoggedEvent:

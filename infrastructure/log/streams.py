@@ -12,9 +12,9 @@ from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 
 from .database import Database
-from .tables import events
+from .tables import events, streams
 
-_COLUMNS = (
+COLUMNS = (
     events.c.event_id,
     events.c.name,
     events.c.revision,
@@ -24,6 +24,12 @@ _COLUMNS = (
     events.c.position,
     events.c.recorded_at,
 )
+"""What `recorded` reads, in its order."""
+
+OF_STREAM = (streams.c.partition == events.c.partition) & (
+    streams.c.stream_id == events.c.stream_id
+)
+"""Joins an event with the row that says whose it is."""
 
 
 class Streams:
@@ -39,7 +45,7 @@ class Streams:
         """
         query = self._query(key, cut).order_by(events.c.version)
         with self._database.read() as connection:
-            return [_recorded(key, *row) for row in connection.execute(query)]
+            return [recorded(key, *row) for row in connection.execute(query)]
 
     def length(self, key: ProfileKey) -> int:
         """Say how many events a stream has; 0 if there is none."""
@@ -62,10 +68,10 @@ class Streams:
         """Read at most so many events within the bounds that happened after a time."""
         later = events.c.occurred_at > to_microseconds(after)
         query = self._query(key, cut).where(later).limit(limit)
-        return [_recorded(key, *row) for row in connection.execute(query)]
+        return [recorded(key, *row) for row in connection.execute(query)]
 
     def _query(self, key: ProfileKey, cut: Cut) -> Select[Any]:
-        return select(*_COLUMNS).where(
+        return select(*COLUMNS).where(
             events.c.partition == partition_of(key, self._database.partitions),
             events.c.stream_id == key.stream_bytes,
             *_within(cut),
@@ -83,7 +89,7 @@ def _within(cut: Cut) -> list[ColumnElement[bool]]:
     return bounds
 
 
-def _recorded(  # noqa: PLR0913, PLR0917 - a row
+def recorded(  # noqa: PLR0913, PLR0917 - a row
     key: ProfileKey,
     event_id: bytes | None,
     name: str,
@@ -94,6 +100,7 @@ def _recorded(  # noqa: PLR0913, PLR0917 - a row
     position: int,
     recorded_at: int,
 ) -> RecordedEvent:
+    """Read an event as the log has it, from COLUMNS."""
     event = event_of(key, event_id, name, revision, occurred_at, text, position)
     return RecordedEvent(event, version, position, from_microseconds(recorded_at))
 

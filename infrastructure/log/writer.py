@@ -102,11 +102,12 @@ class LogWriter:
 
     def judge(self, batch: Sequence[Delivered]) -> list[Outcome]:
         """Say what would become of a delivery now, and store nothing."""
-        shares = self._shares([Delivery(batch, "")])
+        deliveries = [Delivery(batch, "")]
+        shares = self._shares(deliveries)
         with self._database.read() as connection:
             for partition, share in shares.items():
                 _decide(connection, partition, share)
-        return _outcomes([Delivery(batch, "")], shares.values())[0]
+        return _outcomes(deliveries, shares.values())[0]
 
     def _shares(self, deliveries: Sequence[Delivery]) -> "dict[int, _Share]":
         shares: dict[int, _Share] = defaultdict(_Share)
@@ -187,8 +188,8 @@ def _decide(connection: Connection, partition: int, share: _Share) -> None:
         for item in share.items
     ]
     profiles = {
-        key[0]: item.profile
-        for key, item in zip(of_items, share.items, strict=True)
+        item.profile.stream_bytes: item.profile
+        for item in share.items
         if isinstance(item, ProfileEvent)
     }
     first = _stored(connection, partition, {key[1] for key in of_items}, profiles)
@@ -272,12 +273,10 @@ def _insert_one(heads: Heads, insertion: Insertion) -> Positions:
 def _track(head: Head, position: Tracking) -> None:
     """Move a tracking position forward; anything else is an IntegrityError."""
     key = {"partition": head.partition, "application_name": position.application_name}
-    of_key = (tracking.c.partition == head.partition) & (
-        tracking.c.application_name == position.application_name
-    )
+    of_key = [tracking.c[name] == value for name, value in key.items()]
     moved = head.connection.execute(
         update(tracking)
-        .where(of_key, tracking.c.notification_id < position.notification_id)
+        .where(*of_key, tracking.c.notification_id < position.notification_id)
         .values(notification_id=position.notification_id)
     )
     if not moved.rowcount:
