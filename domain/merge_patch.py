@@ -7,10 +7,11 @@ def merge_patch(target: Any, patch: Any) -> Any:
     """Apply a merge patch; unchanged parts are shared with the target."""
     if not isinstance(patch, dict):
         return patch
-    merged = dict(target) if isinstance(target, dict) else {}
+    before = target if isinstance(target, dict) else {}
+    merged = before | patch
     for name, value in patch.items():
         if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge_patch(merged.get(name), value)
+            del merged[name]
+        elif isinstance(value, dict):
+            merged[name] = merge_patch(before.get(name), value)
     return merged

@@ -2,37 +2,27 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, BinaryIO, Self, TypedDict, Unpack
+from typing import BinaryIO, Self
 from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import Mapper
 from eventsourcing.utils import Environment, EnvType
 
-from profilestore.domain.cut import Cut, UpdatePolicy
+from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.envelope import Delivered
 from profilestore.domain.errors import (
     DamagedDeliveryError,
     InvalidArgumentError,
-    ProfileNotFoundError,
 )
 from profilestore.domain.events import ProfileEvent, RecordedEvent
-from profilestore.domain.identity import ProfileKey
-from profilestore.domain.profile import Profile
 from profilestore.domain.receipt import Receipt
 from profilestore.domain.text import storable
-from profilestore.projections.current import (
-    CurrentProfile,
-    current_from,
-    current_profile,
-)
 
 from .arguments import Event, event_text, space_id
 from .ingress.compression import DamagedStreamError
 from .ingress.delivery import read_delivery, read_events, read_stream
 from .log.backend import BUSY_SECONDS
-from .log.checkpoints import Checkpoints
 from .log.committer import QUEUE_EVENTS, Committer
 from .log.database import Database
 from .log.factory import LogFactory
@@ -42,26 +32,13 @@ from .log.quarantine_desk import QuarantineDesk
 from .log.recorder import LogRecorder
 from .log.schema import Prepared
 from .log.stats import count
-from .log.streams import Streams
 from .log.writer import Delivery, LogWriter
+from .questions import Questions
 
 Progress = Callable[[Receipt], None]
 
-LONG = 1000
-"""Events from which on a profile is worth checkpoints."""
 
-
-class Cuts(TypedDict, total=False):
-    """The bounds of SPEC section 6 and the update policy, by name."""
-
-    valid_at: datetime | None
-    known_at: datetime | int | None
-    at_revision: int | None
-    life: int | None
-    updates: str | None
-
-
-class ProfileStore(Application[UUID]):
+class ProfileStore(Questions, Application[UUID]):
     """Profiles as the set of their events, on one database.
 
     Safe to use from many threads, and by several processes on one database. Everything
@@ -77,21 +54,16 @@ class ProfileStore(Application[UUID]):
         queue_events: int = QUEUE_EVENTS,
     ) -> None:
         self._database = database
-        self._updates = updates
-        self._space_updates = {
-            space_id(space): policy for space, policy in (space_updates or {}).items()
-        }
         writer = LogWriter(database)
         self._committer = Committer(
             writer,
             busy_seconds=database.busy_seconds,
             queue_events=queue_events,
         )
-        self._streams = Streams(database)
-        self._checkpoints = Checkpoints(database, self._streams)
         self._feed = Feed(database)
         self.quarantine = QuarantineDesk(database, writer, self._committer)
-        super().__init__()
+        Questions.__init__(self, database, updates, space_updates or {})
+        Application.__init__(self)
 
     @classmethod
     def open(  # noqa: PLR0913 - settings, each by name
@@ -190,57 +162,6 @@ class ProfileStore(Application[UUID]):
             receipt += Receipt.of(outcomes)
             progress(receipt)
         return receipt
-
-    def key(self, api_space_id: str, profile_id: str) -> ProfileKey:
-        """Name a profile; raise InvalidArgumentError for what names none."""
-        if not isinstance(profile_id, str):
-            raise InvalidArgumentError("profile", f"{profile_id!r} is no string")
-        if profile_id != storable(profile_id):
-            raise InvalidArgumentError("profile", "the id is not Unicode")
-        return ProfileKey(space_id(api_space_id), profile_id)
-
-    def profile(
-        self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
-    ) -> Profile:
-        """Read a profile, or what the inclusive bounds leave of it (SPEC section 6).
-
-        Times need an offset. Raise ProfileNotFoundError if nothing is in scope,
-        InvalidArgumentError for a bound or an API space id that is none.
-        """
-        key = self.key(api_space_id, profile_id)
-        return self._profile(key, self._cut(key, cut))
-
-    def current(
-        self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
-    ) -> CurrentProfile:
-        """Answer the current profile: `current_profile(store.profile(...))`, sooner.
-
-        Long profiles are answered from checkpoints, at the head and at any `valid_at`;
-        the first question to one makes them.
-        """
-        key = self.key(api_space_id, profile_id)
-        bounds = self._cut(key, cut)
-        standing = self._checkpoints.standing(key, bounds)
-        if standing is None and self._streams.length(key) >= LONG:
-            self._checkpoints.make(key, bounds.updates)
-            standing = self._checkpoints.standing(key, bounds)
-        if standing:
-            return current_from(key, bounds, standing)
-        return current_profile(self._profile(key, bounds))
-
-    def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
-        bounds: dict[str, Any] = {**cut}
-        updates = bounds.pop("updates", None)
-        default = self._space_updates.get(key.api_space_id, self._updates)
-        return Cut(
-            updates=default if updates is None else UpdatePolicy.read(updates), **bounds
-        )
-
-    def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
-        profile = Profile.project(None, self._streams.read(key, cut))
-        if profile is None:
-            raise ProfileNotFoundError(*key, scope=str(cut))
-        return profile.at(cut)
 
     @property
     def partitions(self) -> int:

@@ -1,11 +1,12 @@
 """What the profile is (SPEC section 7, current profile)."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 from profilestore.domain.cut import Cut
 from profilestore.domain.identity import ProfileKey
-from profilestore.domain.json_values import sort_members
 from profilestore.domain.profile import Profile
+from profilestore.domain.timestamps import from_microseconds
 
 from .answer import Answer, CutView, Time
 from .completeness import Completeness
@@ -27,25 +28,39 @@ class CurrentProfile(Answer):
     completeness: Completeness
 
 
+Current = TypeVar("Current", bound=CurrentProfile)
+
+
 def current_profile(profile: Profile) -> CurrentProfile:
     """Fold the current life of a profile."""
     return current_from(profile.key, profile.cut, Standing.of(profile))
 
 
-def current_from(key: ProfileKey, cut: Cut, standing: Standing) -> CurrentProfile:
-    """Answer from how a profile stands."""
-    return CurrentProfile(
+def current_from(
+    key: ProfileKey,
+    cut: Cut,
+    standing: Standing,
+    answer: type[Current] = CurrentProfile,  # type: ignore[assignment]  # the default
+    **more: Any,
+) -> Current:
+    """Answer from how a profile stands, with what a wider answer adds."""
+    return answer(
         api_space_id=key.api_space_id,
         profile_id=key.profile_id,
         life=standing.life,
         cut=CutView.of(cut),
         account_id=standing.account_id,
-        status=standing.state.status or Status.UNKNOWN,
-        data=sort_members(standing.state.data),
+        status=standing.status,
+        data=standing.data,
         revision=standing.revision,
         etag=standing.etag,
         event_id=standing.event_id,
-        created_at=standing.created_at,
-        updated_at=standing.updated_at,
+        created_at=_time(standing.created_at),
+        updated_at=_time(standing.updated_at),
         completeness=standing.completeness,
+        **more,
     )
+
+
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else from_microseconds(microseconds)

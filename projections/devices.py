@@ -1,22 +1,13 @@
 """Whether the profile can be pushed to, and if not, why (SPEC section 7)."""
 
-from enum import StrEnum
 from typing import Any
 
 from profilestore.domain.events import DevicesUpdated
 from profilestore.domain.profile import Profile
 
 from .answer import Answer, Time
+from .condition import Push, Unreachable
 from .state import Status, next_status
-
-
-class Unreachable(StrEnum):
-    """Why a push would reach nobody; the first that holds."""
-
-    DELETED = "deleted"
-    UNKNOWN = "unknown"
-    NO_DEVICES = "no-devices"
-    PUSH_DISABLED = "push-disabled"
 
 
 class DevicePush(Answer):
@@ -37,27 +28,20 @@ def device_push(profile: Profile) -> DevicePush:
     """Fold the device events of the current life, and its status."""
     life = profile.life
     event = life.devices[-1].event if life.devices else None
-    devices = event.devices if isinstance(event, DevicesUpdated) else {}
-    count = sum(device["count"] for device in devices.values())
-    push_enabled = sum(device["pushEnabled"] for device in devices.values())
-    status: Status | None = None
+    devices = event.devices if isinstance(event, DevicesUpdated) else None
+    push = Push.of(devices)
+    status = Status.UNKNOWN
     for recorded in life.events():
         status = next_status(status, recorded.event)
-    if status is Status.DELETED:
-        reason = Unreachable.DELETED
-    elif event is None:
-        reason = Unreachable.UNKNOWN
-    elif push_enabled:
-        reason = None
-    else:
-        reason = Unreachable.PUSH_DISABLED if count else Unreachable.NO_DEVICES
+    reason = Unreachable.why(status, push)
+    classes = devices or {}
     return DevicePush.about(
         profile,
-        known=event is not None,
-        devices=devices,
-        count=count,
-        push_enabled=push_enabled,
-        push_capable=push_enabled > 0,
+        known=devices is not None,
+        devices=classes,
+        count=sum(device["count"] for device in classes.values()),
+        push_enabled=sum(device["pushEnabled"] for device in classes.values()),
+        push_capable=push is Push.ENABLED,
         reachable=reason is None,
         reason=reason,
         changed_at=event and event.occurred_at,

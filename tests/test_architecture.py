@@ -8,6 +8,7 @@ import pytest
 
 import profilestore
 from profilestore.domain import errors
+from profilestore.infrastructure.log.fold_version import MODULES as MODULES_OF_FOLDS
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ("domain", "projections", "infrastructure")
@@ -17,6 +18,28 @@ MODULES = [path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")]
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_short_enough_to_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
+
+
+def test_stored_folds_are_named_after_all_that_they_depend_on() -> None:
+    """Or a change of a fold would leave what the old one stored to be read."""
+    found, left = set(), ["projections.stream_fold", "projections.standing"]
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        found.add(name)
+        source = (ROOT / f"{name.replace('.', '/')}.py").read_text()
+        layer = name.partition(".")[0]
+        left += re.findall(
+            r"^from profilestore\.(\w+\.\w+) import", source, re.MULTILINE
+        )
+        left += [
+            f"{layer}.{sibling}"
+            for sibling in re.findall(r"^from \.(\w+) import", source, re.MULTILINE)
+        ]
+    without_effect = {"domain.errors"}
+
+    assert found - without_effect == set(MODULES_OF_FOLDS)
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, delete, func, insert, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import StorageError
 from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.profile import Profile
-from profilestore.domain.timestamps import to_microseconds
-from profilestore.projections.standing import FOLD, Standing
+from profilestore.domain.timestamps import from_microseconds, to_microseconds
+from profilestore.projections.standing import Standing
 
 from .database import Database
+from .fold_version import fold_version
 from .head import Head
 from .streams import Streams
 from .tables import checkpoints
@@ -57,7 +59,11 @@ class Checkpoints:
                 return None
             checkpoint = Standing.from_json(body)
             later = self._streams.read_later(
-                connection, key, cut, after=checkpoint.until, limit=most
+                connection,
+                key,
+                cut,
+                after=from_microseconds(checkpoint.until),
+                limit=most,
             )
         if len(later) == most:
             return None
@@ -99,8 +105,8 @@ class Checkpoints:
                 "partition": partition,
                 "stream_id": stream_id,
                 "updates": updates.value,
-                "fold": FOLD,
-                "until": to_microseconds(standing.until),
+                "fold": fold_version(),
+                "until": standing.until,
                 "version": version,
                 "body": standing.to_json(),
             }
@@ -126,7 +132,7 @@ class Checkpoints:
             checkpoints.c.partition == partition_of(key, self._database.partitions),
             checkpoints.c.stream_id == key.stream_bytes,
             checkpoints.c.updates == updates.value,
-            checkpoints.c.fold == FOLD,
+            checkpoints.c.fold == fold_version(),
         ]
 
 
@@ -161,6 +167,8 @@ def _standings(profile: Profile, interval: int) -> Iterator[Standing]:
                 return
             so_far = [recorded for _, recorded in ordered[begin : index + 1]]
             standing = Standing.of(replace(profile, events=tuple(so_far)))
-        standing = replace(standing, life=life.number, until=latest[index])
+        standing = structs.replace(
+            standing, life=life.number, until=to_microseconds(latest[index])
+        )
         done = index + 1
         yield standing

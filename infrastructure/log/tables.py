@@ -22,7 +22,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision in `migrations/`, which these tables are."""
 
 metadata = MetaData()
@@ -143,13 +143,96 @@ checkpoints = Table(
     Column("partition", Integer, nullable=False),
     Column("stream_id", StreamId, nullable=False),
     Column("updates", Text, nullable=False),
-    Column("fold", Integer, nullable=False),
+    Column("fold", Text, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("partition", "stream_id", "updates", "fold", "until"),
 )
 """A cache: how long profiles stood when all events until a time are folded."""
+
+read_models = Table(
+    "read_models",
+    metadata,
+    Column("partition", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("updates", Text, nullable=False),
+    Column("fold", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("partition", "generation"),
+)
+"""The read models of a partition, each derived by one version of the folds under one
+update policy, up to a position. `phase` is `building`, `live` or `old`."""
+
+read_parts = Table(
+    "read_parts",
+    metadata,
+    Column("partition", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Column("until", LargeBinary, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    PrimaryKeyConstraint("partition", "generation", "part"),
+)
+"""How far a read model is built: in each range of stream ids, up to `after`."""
+
+read_profiles = Table(
+    "read_profiles",
+    metadata,
+    Column("partition", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("stream_id", StreamId, nullable=False),
+    Column("api_space_id", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("condition", Integer),
+    Column("since", BigInteger),
+    Column("body", LargeBinary),
+    Column("error", Text),
+    PrimaryKeyConstraint("partition", "generation", "stream_id"),
+    Index(
+        "read_profiles_by_id", "partition", "generation", "api_space_id", "profile_id"
+    ),
+    Index(
+        "read_profiles_by_condition",
+        "partition",
+        "generation",
+        "api_space_id",
+        "condition",
+        "profile_id",
+    ),
+)
+"""Profiles as they stand after their events until `position` of the log. One whose fold
+failed is set aside: it has an `error`, and nothing else."""
+
+read_spans = Table(
+    "read_spans",
+    metadata,
+    Column("partition", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("stream_id", StreamId, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("api_space_id", Text, nullable=False),
+    Column("condition", Integer, nullable=False),
+    PrimaryKeyConstraint("partition", "generation", "stream_id", "since"),
+    Index(
+        "read_spans_by_time",
+        "partition",
+        "generation",
+        "api_space_id",
+        "since",
+        "until",
+        "condition",
+    ),
+)
+"""The conditions of profiles in valid time, `until` exclusive, `FOREVER` if open."""
+
+FOREVER = 2**63 - 1
+"""Later than any time."""
 
 tracking = Table(
     "tracking",

@@ -195,7 +195,7 @@ def until(statement):
 op.execute = until
 ProfileStore.init(sys.argv[1])
 """
-STATEMENTS = 26
+STATEMENTS = 35
 """Of the migration: the upgrade is broken off before some of them."""
 
 
@@ -210,7 +210,7 @@ def upgrade(
 
 
 @pytest.mark.parametrize("kind", ["kill", "error"])
-@pytest.mark.parametrize("after", [1, 5, 12, 19, STATEMENTS - 1])
+@pytest.mark.parametrize("after", [1, 5, 12, 19, 30, STATEMENTS - 1])
 def test_an_upgrade_broken_off_leaves_the_old_store(
     old: str, kind: str, after: int
 ) -> None:
@@ -291,6 +291,41 @@ def test_alembic_finds_an_upgraded_store_at_its_head(old: str) -> None:
     ProfileStore.init(old)
 
     assert differences(old) == (SCHEMA, [])
+
+
+BACK_TO_0002 = (
+    "DROP TABLE read_models",
+    "DROP TABLE read_parts",
+    "DROP TABLE read_profiles",
+    "DROP TABLE read_spans",
+    "DROP TABLE checkpoints",
+    """CREATE TABLE checkpoints (partition INTEGER NOT NULL, stream_id {} NOT NULL,
+    updates VARCHAR NOT NULL, fold INTEGER NOT NULL, until BIGINT NOT NULL,
+    version BIGINT NOT NULL, body {} NOT NULL,
+    PRIMARY KEY (partition, stream_id, updates, fold, until))""",
+    "UPDATE alembic_version SET version_num = '0002'",
+)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql", "postgresql-4"])
+def test_a_store_without_read_models_is_upgraded_on_either_engine(
+    kind: str, new_url: Callable[[str], str]
+) -> None:
+    url = new_url(kind)
+    ProfileStore.init(url)
+    with ProfileStore.open(url) as store:
+        store.append([event(n, f"p{n}") for n in range(9)])
+    for statement in BACK_TO_0002:
+        rows(url, statement.replace("{}", "BLOB" if kind == "file" else "BYTEA"))
+    with pytest.raises(SchemaMismatchError, match="0002"):
+        ProfileStore.open(url)
+
+    done = ProfileStore.init(url)
+
+    assert (done.upgraded_from, done.created) == ("0002", False)
+    assert differences(url) == (SCHEMA, [])
+    with ProfileStore.open(url) as store:
+        assert len(store.profile(STORY_SPACE, "p3").events) == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "postgresql"])

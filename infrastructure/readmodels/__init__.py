@@ -1,0 +1,1 @@
+"""Read models: stored results of the folds, to ask many profiles at once."""

@@ -1,0 +1,136 @@
+"""Building a generation from the log: in steps, by anyone, while the store is used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from profilestore.domain.cut import UpdatePolicy
+from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.tables import heads, read_parts
+
+from .catch_up import catch_up
+from .generation import Generation
+from .kept import insert_kept
+from .stream_rows import read_range
+
+STEP_EVENTS = 10_000
+"""Events that one step reads, about: what is lost of the work when it is broken off,
+and what is in memory at once."""
+PART_EVENTS = 50_000
+"""Events that one part has, about."""
+MOST_PARTS = 64
+
+
+class Part(NamedTuple):
+    """A range of stream ids, and up to where it is built."""
+
+    number: int
+    after: bytes
+    until: bytes
+
+    @property
+    def built(self) -> bool:
+        """Whether nothing is left of it."""
+        return self.after >= self.until
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds the generation of a partition under an update policy.
+
+    What it finds begun it goes on with; others may do the same at the same time, in
+    other threads or processes: a step that somebody else did first is thrown away.
+    """
+
+    database: Database
+    partition: int
+    updates: UpdatePolicy
+
+    def begin(self) -> Generation:
+        """Find the generation that is being built, or begin one."""
+        with self.database.write() as connection:
+            parts = 1 + _end(connection, self.partition) // PART_EVENTS
+            return Generation.begin(
+                connection, self.partition, self.updates, min(parts, MOST_PARTS)
+            )
+
+    def build(
+        self,
+        generation: Generation,
+        *,
+        first: int = 0,
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Do what is left of all parts; several do best to begin at different ones.
+
+        `step` is called after each step.
+        """
+        while parts := self._left(generation):
+            part = parts[first % len(parts)]
+            while not part.built:
+                further = self._step(generation, part)
+                step()
+                if further is None:
+                    break  # somebody else is at it: look for another
+                part = further
+
+    def finish(self, generation: Generation) -> None:
+        """Catch up with the log, and let the generation be read."""
+        while True:
+            catch_up(self.database, generation)
+            with self.database.write() as connection:
+                if generation.go_live(connection):
+                    return
+                if generation.refreshed(connection) is None:
+                    return  # another rebuild has replaced it already
+
+    def _left(self, generation: Generation) -> list[Part]:
+        query = (
+            select(read_parts.c.part, read_parts.c.after, read_parts.c.until)
+            .where(*_parts_of(generation), read_parts.c.after < read_parts.c.until)
+            .order_by(read_parts.c.part)
+        )
+        with self.database.read() as connection:
+            return [Part(*row) for row in connection.execute(query)]
+
+    def _step(self, generation: Generation, part: Part) -> Part | None:
+        """Build some more of a part; None if somebody else has done so."""
+        with self.database.read() as connection:
+            found = read_range(
+                connection, self.partition, part.after, part.until, STEP_EVENTS
+            )
+        kept = [stream.folded(self.updates) for stream in found.streams]
+        with self.database.write() as connection:
+            moved = connection.execute(
+                update(read_parts)
+                .where(
+                    *_parts_of(generation),
+                    read_parts.c.part == part.number,
+                    read_parts.c.after == part.after,
+                )
+                .values(after=found.until, events=read_parts.c.events + found.events)
+            )
+            if not moved.rowcount:
+                return None
+            insert_kept(connection, generation, kept)
+        return part._replace(after=found.until)
+
+
+def events_built(connection: Connection, generation: Generation) -> int:
+    """Count the events that are folded into a generation that is being built."""
+    query = select(func.sum(read_parts.c.events)).where(*_parts_of(generation))
+    return int(connection.execute(query).scalar_one() or 0)
+
+
+def _parts_of(generation: Generation) -> list[ColumnElement[bool]]:
+    return [
+        read_parts.c.partition == generation.partition,
+        read_parts.c.generation == generation.number,
+    ]
+
+
+def _end(connection: Connection, partition: int) -> int:
+    query = select(heads.c.position).where(heads.c.partition == partition)
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,111 @@
+"""Bringing a generation up to the log: what is new is put on top of what is kept."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.tables import heads, read_profiles
+from profilestore.projections.spans import Span
+from profilestore.projections.standing import Standing
+from profilestore.projections.stream_fold import extend_fold
+
+from .generation import Generation
+from .kept import Kept, replace_kept
+from .stream_rows import STREAMS, Stream, read_positions, read_streams
+
+STEP_EVENTS = 2000
+"""Events of the log that one step reads, at most."""
+FOLDS_FASTER = 5
+"""An event costs so much more to be put on top than in a fold of the whole stream."""
+
+
+def catch_up(
+    database: Database, generation: Generation, position: int | None = None
+) -> Generation | None:
+    """Bring a generation up to a position of the log, by default its end.
+
+    Answer it as it then is, None if it is no more. The work is done outside the
+    transaction that writes it: if somebody else was faster, it is thrown away.
+    """
+    while True:
+        with database.read() as connection:
+            now = generation.refreshed(connection)
+            if now is None:
+                return None
+            end = _end(connection, now.partition)
+            wanted = end if position is None else min(position, end)
+            if now.position >= wanted:
+                return now
+            to = min(end, now.position + STEP_EVENTS)
+            kept = list(_changed(connection, now, to))
+        with database.write() as connection:
+            if now.move(connection, to):
+                replace_kept(connection, now, kept)
+
+
+def _changed(connection: Connection, generation: Generation, to: int) -> Iterator[Kept]:
+    """Find what is to be kept of the profiles that have new events until a position."""
+    new = read_positions(connection, generation.partition, generation.position, to)
+    stored = _stored(connection, generation, [stream.stream_id for stream in new])
+    whole = []
+    for stream in new:
+        row = stored.get(stream.stream_id)
+        if row and all(new[6] <= row.position for new in stream.rows):
+            continue  # it was folded later than the generation has come
+        extended = _extended(row, stream, generation) if row else None
+        if extended is None:
+            whole.append(stream.stream_id)
+        else:
+            yield extended
+    for stream in read_streams(connection, generation.partition, whole):
+        yield stream.folded(generation.updates)
+
+
+def _extended(row: Any, stream: Stream, generation: Generation) -> Kept | None:
+    """Put new events on top of what is kept; None if that takes the whole stream."""
+    later = [new for new in stream.rows if new[6] > row.position]
+    position, length = max(new[6] for new in later), later[-1][5]
+    if row.body is None or len(later) * FOLDS_FASTER > length:
+        return None
+    try:
+        folded = extend_fold(
+            Standing.from_json(row.body),
+            Span(row.since, row.condition),
+            stream.profile.profile_id,
+            later,
+            generation.updates,
+        )
+    except Exception:  # noqa: BLE001 - the fold of the whole says what is wrong
+        return None
+    if folded is None:
+        return None
+    kept = Kept.of(stream.stream_id, stream.profile, position, folded)
+    return kept._replace(spans_from=row.since)
+
+
+def _stored(
+    connection: Connection, generation: Generation, stream_ids: Sequence[bytes]
+) -> dict[bytes, Any]:
+    """Read what is kept of profiles."""
+    found: dict[bytes, Any] = {}
+    for start in range(0, len(stream_ids), STREAMS):
+        query = select(
+            read_profiles.c.stream_id,
+            read_profiles.c.position,
+            read_profiles.c.condition,
+            read_profiles.c.since,
+            read_profiles.c.body,
+        ).where(
+            read_profiles.c.partition == generation.partition,
+            read_profiles.c.generation == generation.number,
+            read_profiles.c.stream_id.in_(stream_ids[start : start + STREAMS]),
+        )
+        found |= {row.stream_id: row for row in connection.execute(query)}
+    return found
+
+
+def _end(connection: Connection, partition: int) -> int:
+    query = select(heads.c.position).where(heads.c.partition == partition)
+    return int(connection.execute(query).scalar_one())

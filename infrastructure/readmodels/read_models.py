@@ -1,0 +1,130 @@
+"""The read models of a store: caught up with the log whenever they are asked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from sqlalchemy import Connection, select
+
+from profilestore.domain.cut import UpdatePolicy
+from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.timestamps import from_microseconds, to_microseconds
+from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.tables import heads
+from profilestore.projections.answer import CutView
+from profilestore.projections.counts import Count, CountSeries, Moment, tally
+from profilestore.projections.listed import ListedProfile
+
+from .builder import Builder
+from .catch_up import catch_up
+from .generation import Generation, Phase
+from .lists import list_profiles
+from .question import Question
+from .tallies import set_aside, tally_at, tally_now, tally_over
+
+MOST_LISTED = 10_000
+"""Profiles that one page may have."""
+MOST_COUNTS = 10_000
+"""Times that one series may have."""
+
+
+class ReadModels:
+    """Answers about many profiles, from stored folds.
+
+    An answer is never behind what was acknowledged before the question: what is
+    missing is folded first. Where there is no read model of the present folds and the
+    update policy yet, one is built, which takes a while on a long log.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._catching_up = Lock()
+
+    def page(self, question: Question, after: str, limit: int) -> list[ListedProfile]:
+        """List at most so many profiles with ids after one, in order of their bytes."""
+        if not 1 <= limit <= MOST_LISTED:
+            raise InvalidArgumentError("limit", f"must be from 1 to {MOST_LISTED}")
+        with self._fresh(question.updates) as (connection, generations):
+            return list_profiles(connection, generations, question, after, limit)
+
+    def count(self, question: Question) -> Count:
+        """Count profiles as they are, or were at `valid_at`."""
+        with self._fresh(question.updates) as (connection, generations):
+            if question.cut.valid_at is None:
+                numbers = tally_now(connection, generations, question)
+            else:
+                time = to_microseconds(question.cut.valid_at)
+                numbers = tally_at(connection, generations, question, time)
+            return Count(
+                api_space_id=question.api_space_id,
+                cut=CutView.of(question.cut),
+                set_aside=set_aside(connection, generations, question),
+                **tally(numbers),
+            )
+
+    def count_over(self, question: Question, times: range) -> CountSeries:
+        """Count profiles as they were at times of equal distance, in microseconds."""
+        if not 1 <= len(times) <= MOST_COUNTS:
+            rule = f"{len(times):,} times; from 1 to {MOST_COUNTS:,} can be counted"
+            raise InvalidArgumentError("over", rule)
+        with self._fresh(question.updates) as (connection, generations):
+            numbers = tally_over(connection, generations, question, times)
+            return CountSeries(
+                api_space_id=question.api_space_id,
+                cut=CutView.of(question.cut),
+                set_aside=set_aside(connection, generations, question),
+                counts=[
+                    Moment(valid_at=from_microseconds(time), **tally(by_code))
+                    for time, by_code in zip(times, numbers, strict=True)
+                ],
+            )
+
+    def catch_up(self, updates: UpdatePolicy) -> None:
+        """Fold what is new now, so that the next question need not."""
+        with self._fresh(updates):
+            pass
+
+    @contextmanager
+    def _fresh(
+        self, updates: UpdatePolicy
+    ) -> Iterator[tuple[Connection, list[Generation]]]:
+        """Begin to read, of each partition what has all that the log now has."""
+        wanted: list[int] | None = None
+        while True:
+            with self._database.read() as connection:
+                found = [
+                    _found(connection, partition, updates)
+                    for partition in range(self._database.partitions)
+                ]
+                wanted = wanted or [end for end, _ in found]
+                ready = [
+                    live
+                    for end, (_, live) in zip(wanted, found, strict=True)
+                    if live is not None and live.position >= end
+                ]
+                if len(ready) == len(found):
+                    yield connection, ready
+                    return
+            with self._catching_up:  # of several that ask at once one does the work
+                for partition, end in enumerate(wanted):
+                    self._freshen(partition, updates, end)
+
+    def _freshen(self, partition: int, updates: UpdatePolicy, end: int) -> None:
+        with self._database.read() as connection:
+            _, live = _found(connection, partition, updates)
+        if live is None:
+            builder = Builder(self._database, partition, updates)
+            generation = builder.begin()
+            builder.build(generation)
+            builder.finish(generation)
+        elif live.position < end:
+            catch_up(self._database, live, end)
+
+
+def _found(
+    connection: Connection, partition: int, updates: UpdatePolicy
+) -> tuple[int, Generation | None]:
+    """Say how far the log of a partition is, and which read model is live."""
+    query = select(heads.c.position).where(heads.c.partition == partition)
+    end: int = connection.execute(query).scalar_one()
+    return end, Generation.find(connection, partition, updates, Phase.LIVE)

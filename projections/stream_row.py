@@ -1,0 +1,66 @@
+"""An event as the log's columns have it, and what a fold needs of its text."""
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from profilestore.domain.events import EVENT_TYPES
+from profilestore.domain.json_values import read_json
+
+
+class Kind(IntEnum):
+    """The five events; a create comes before all that happened at the same time."""
+
+    CREATE = 0
+    UPDATE = 1
+    DELETE = 2
+    UNDELETE = 3
+    DEVICES = 4
+    FOREIGN = 5
+    """None of these."""
+
+
+KINDS = dict(zip(EVENT_TYPES, Kind, strict=False))
+"""By stored name."""
+
+
+class Row(NamedTuple):
+    """An event as the log's columns have it: as tuples these are in order of time.
+
+    `occurred_at` is in microseconds since 1970-01-01T00:00:00Z.
+    """
+
+    occurred_at: int
+    kind: int
+    revision: int
+    event_id: bytes
+    text: bytes
+    version: int
+    position: int
+    stream_id: bytes
+
+
+class Told(msgspec.Struct):
+    """What an event says beside its columns, in either dialect."""
+
+    payload: dict[str, Any]
+    accountId: int | str | None = None  # noqa: N815 - as it is sent
+    etag: str | msgspec.UnsetType | None = msgspec.UNSET
+    eTag: str | None = None  # noqa: N815
+
+    @property
+    def entity_tag(self) -> str | None:
+        """The etag, by either name."""
+        return self.eTag if self.etag is msgspec.UNSET else self.etag
+
+
+_decode = msgspec.json.Decoder(Told).decode
+
+
+def told(text: bytes) -> Told:
+    """Decode what a fold needs of an event."""
+    try:
+        return _decode(text)
+    except msgspec.ValidationError:  # it has a number that only Decimal holds
+        return msgspec.convert(read_json(text), Told)
