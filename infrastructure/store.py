@@ -27,6 +27,7 @@ from profilestore.projections.current import (
     current_from,
     current_profile,
 )
+from profilestore.projections.standing import Standing
 
 from .arguments import Event, event_text, space_id
 from .ingress.compression import DamagedStreamError
@@ -46,9 +47,6 @@ from .log.streams import Streams
 from .log.writer import Delivery, LogWriter
 
 Progress = Callable[[Receipt], None]
-
-LONG = 1000
-"""Events from which on a profile is worth checkpoints."""
 
 
 class Cuts(TypedDict, total=False):
@@ -220,13 +218,10 @@ class ProfileStore(Application[UUID]):
         """
         key = self.key(api_space_id, profile_id)
         bounds = self._cut(key, cut)
-        standing = self._checkpoints.standing(key, bounds)
-        if standing is None and self._streams.length(key) >= LONG:
-            self._checkpoints.make(key, bounds.updates)
-            standing = self._checkpoints.standing(key, bounds)
-        if standing:
-            return current_from(key, bounds, standing)
-        return current_profile(self._profile(key, bounds))
+        found = self._checkpoints.find(key, bounds)
+        if isinstance(found, Standing):
+            return current_from(key, bounds, found)
+        return current_profile(_projected(key, bounds, found))
 
     def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
         bounds: dict[str, Any] = {**cut}
@@ -237,10 +232,7 @@ class ProfileStore(Application[UUID]):
         )
 
     def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
-        profile = Profile.project(None, self._streams.read(key, cut))
-        if profile is None:
-            raise ProfileNotFoundError(*key, scope=str(cut))
-        return profile.at(cut)
+        return _projected(key, cut, self._streams.read(key, cut))
 
     @property
     def partitions(self) -> int:
@@ -298,3 +290,10 @@ class ProfileStore(Application[UUID]):
     def construct_mapper(self) -> Mapper[UUID]:
         """Store events as their own text."""
         return LogMapper()
+
+
+def _projected(key: ProfileKey, cut: Cut, events: list[RecordedEvent]) -> Profile:
+    profile = Profile.project(None, events)
+    if profile is None:
+        raise ProfileNotFoundError(*key, scope=str(cut))
+    return profile.at(cut)

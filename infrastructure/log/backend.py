@@ -17,7 +17,8 @@ class Backend:
 
     A transaction of `writer` sees all that was committed before it took its first lock,
     and is durable once committed. One of `reader` sees one state throughout. Both take
-    the execution option `wait_seconds`: how long to wait for another's lock.
+    the execution options `wait_seconds`, how long to wait for another's lock, and
+    `single`: not to begin a transaction, for there will be one query only.
     """
 
     url: URL

@@ -1,10 +1,10 @@
 """A store's database, open: transactions to read and to write, errors translated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Executable, RootTransaction
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -34,6 +34,7 @@ class Database:
         self.busy_seconds = busy_seconds
         self.partitions = 1
         self._closed = False
+        self._single = backend.reader.execution_options(single=True)
 
     @classmethod
     def connect(
@@ -114,6 +115,27 @@ class Database:
         with self._transaction(self.backend.reader, self.busy_seconds) as connection:
             yield connection
 
+    def ask(
+        self, query: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """Run one query, which sees one state of the database by itself.
+
+        The server hears nothing else, so this is the way to be answered soon. A
+        connection that was lost since it was used last is no error: another is taken.
+        """
+        try:
+            return self._ask(query, values)
+        except StorageError as error:
+            if not error.disconnected or error.unreachable:
+                raise
+        return self._ask(query, values)
+
+    def _ask(
+        self, query: Executable, values: Mapping[str, Any] | None
+    ) -> Sequence[Any]:
+        with self._transaction(self._single, self.busy_seconds) as connection:
+            return connection.execute(query, values).all()
+
     def close(self) -> None:
         """Close all connections; the last one out folds SQLite's WAL into the file.
 
@@ -127,17 +149,32 @@ class Database:
     def _transaction(self, engine: Engine, waited: float) -> Iterator[Connection]:
         if self._closed:
             raise StoreUnavailableError("the store is closed")
-        with (
-            self.backend.turn,
-            self._translated(waited),
-            self._connect(engine, waited) as connection,
-        ):
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                if self._closed:
-                    connection.invalidate()  # the pool to return it to is no more
+        with self.backend.turn, self._translated(waited):
+            transaction = self._begin(engine, waited)
+            with transaction.connection as connection:
+                try:
+                    with transaction:
+                        yield connection
+                finally:
+                    if self._closed:
+                        connection.invalidate()  # the pool to return it to is no more
+
+    def _begin(
+        self, engine: Engine, waited: float, *, again: bool = True
+    ) -> RootTransaction:
+        """Begin a transaction; on another connection if the pooled one was lost.
+
+        A server that was restarted is found out here, where nothing is done yet.
+        """
+        connection = self._connect(engine, waited)
+        try:
+            return connection.begin()
+        except BaseException as error:
+            connection.close()
+            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            if not (lost and again):
+                raise
+        return self._begin(engine, waited, again=False)
 
     def _connect(self, engine: Engine, waited: float) -> Connection:
         try:

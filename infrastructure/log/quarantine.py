@@ -114,8 +114,7 @@ class Quarantine:
         page: Sequence[Row[tuple[object, ...]]] = []
         while True:
             after = [place > (page[-1].first_at, page[-1].id)] if page else []
-            with self._database.read() as connection:
-                page = connection.execute(query.where(*after)).all()
+            page = self._database.ask(query.where(*after))
             yield from map(_entry, page)
             if len(page) < PAGE:
                 return
@@ -130,9 +129,8 @@ class Quarantine:
             .where(quarantine.c.id.startswith(id_prefix, autoescape=True))
             .limit(2)
         )
-        with self._database.read() as connection:
-            sound = id_prefix.isascii() and id_prefix.isalnum()
-            rows = connection.execute(query).all() if sound else []
+        sound = id_prefix.isascii() and id_prefix.isalnum()
+        rows = self._database.ask(query) if sound else []
         if len(rows) != 1:
             raise QuarantineEntryNotFoundError(id_prefix, len(rows))
         return _entry(rows[0])

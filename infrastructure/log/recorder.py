@@ -70,8 +70,7 @@ class LogAggregateRecorder(AggregateRecorder):
             query = query.where(events.c.version <= lte)
         version = events.c.version
         query = query.order_by(version.desc() if desc else version).limit(limit)
-        with self._database.read() as connection:
-            return [_event(row) for row in connection.execute(query)]
+        return [_event(row) for row in self._database.ask(query)]
 
     def _home(self, stream_id: UUID) -> int:
         if self._only is not None:
@@ -142,23 +141,22 @@ class LogRecorder(LogAggregateRecorder, ProcessRecorder):
         if topics:
             query = query.where(events.c.name.in_(topics))
         query = query.order_by(events.c.position).limit(limit)
-        with self._database.read() as connection:
-            return [
-                Notification(
-                    originator_id=UUID(bytes=row.stream_id),
-                    originator_version=row.version,
-                    topic=row.name,
-                    state=row.state,
-                    id=row.position,
-                )
-                for row in connection.execute(query)
-            ]
+        return [
+            Notification(
+                originator_id=UUID(bytes=row.stream_id),
+                originator_version=row.version,
+                topic=row.name,
+                state=row.state,
+                id=row.position,
+            )
+            for row in self._database.ask(query)
+        ]
 
     def max_notification_id(self) -> int | None:
         """Say the last position, None in an empty partition."""
         query = select(heads.c.position).where(heads.c.partition == self._partition)
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one() or None
+        ((position,),) = self._database.ask(query)
+        return position or None
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
@@ -176,9 +174,8 @@ class LogRecorder(LogAggregateRecorder, ProcessRecorder):
             tracking.c.partition == self._partition,
             tracking.c.application_name == application_name,
         )
-        with self._database.read() as connection:
-            position: int | None = connection.execute(query).scalar_one_or_none()
-            return position
+        found = self._database.ask(query)
+        return found[0].notification_id if found else None
 
 
 class LogSubscription(Subscription[ApplicationRecorder]):

@@ -120,6 +120,8 @@ def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engi
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
+        if options.get("single"):
+            return
         wait = options.get("wait_seconds", busy_seconds)
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         connection.exec_driver_sql(f"BEGIN {mode}")

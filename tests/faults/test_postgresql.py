@@ -10,6 +10,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.sql import SQL
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from profilestore import (
     ProfileStore,
@@ -25,7 +27,7 @@ from tests.faults.log import (
 )
 from tests.faults.sources import sources
 from tests.postgresql import Server, plain
-from tests.simple_events import event, rows
+from tests.simple_events import SPACE, event, rows
 
 
 @pytest.fixture
@@ -59,6 +61,47 @@ def test_answered_before_it_is_durable_it_is_lost_in_a_crash(
         server.start()
 
     assert rows(server_url, "SELECT position FROM events") == []
+
+
+def test_a_restart_of_the_server_is_no_error_to_who_asks(
+    server: Server, server_url: str
+) -> None:
+    """The connections that were kept are lost: the question is asked on another."""
+    with ProfileStore.open(server_url) as store:
+        store.append([event(1)])
+        key = store.key(SPACE, "joe")
+        questions: list[Callable[[], object]] = [
+            lambda: store.current(*key).to_json(),
+            lambda: store.profile(*key).version,
+            lambda: store.feed().position,
+            store.stats,
+            lambda: list(store.quarantine.entries()),
+        ]
+        before = [ask() for ask in questions]
+        for ask, answer in zip(questions, before, strict=True):
+            server.stop("fast")
+            server.start()
+            assert ask() == answer
+        server.stop("fast")
+        server.start()
+        assert store.append([event(2)]).accepted == 1
+
+
+def test_asked_only_once_a_lost_connection_is_an_error(
+    server: Server, server_url: str
+) -> None:
+    """The control of the test above, for a single query and for a transaction."""
+    database = Database.open(server_url)
+    server.stop("fast")
+    server.start()
+    with pytest.raises(StoreUnavailableError):
+        database._ask(select(1), None)
+    database.ask(select(1))
+    server.stop("fast")
+    server.start()
+    with pytest.raises(OperationalError):
+        database._begin(database.backend.reader, 0, again=False)
+    database.close()
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from profilestore import Cut, ProfileNotFoundError, ProfileStore, current_profile
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.infrastructure import store as module
+from profilestore.infrastructure.log import checkpoints as module
 from profilestore.infrastructure.log.checkpoints import Checkpoints
 from profilestore.projections.current import current_from
 from tests.histories import as_json, deliveries_of, histories
