@@ -17,6 +17,7 @@ from profilestore.domain.errors import (
 from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
+from .birthplace import Birthplace
 from .writer import Answer, Delivery, Entry, Insertion, LogWriter, Positions
 
 QUEUE_EVENTS = 50_000
@@ -98,9 +99,11 @@ class Committer:
         self._changed = Condition(Lock())
         self._thread: Thread | None = None
         self._closed = False
+        self._birthplace = Birthplace()
 
     def submit(self, entry: Entry) -> Ticket:
         """Take an entry; raise StoreOverloadedError if too much waits already."""
+        self._birthplace.check()  # before the lock, which another may hold for ever
         ticket = Ticket(entry)
         with self._changed:
             if self._closed:
@@ -170,6 +173,8 @@ class Committer:
 
     def close(self) -> None:
         """Take nothing more, commit what waits, and end."""
+        if self._birthplace.left:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify()

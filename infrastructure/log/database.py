@@ -17,6 +17,7 @@ from profilestore.domain.errors import (
 
 from . import schema
 from .backend import BUSY_SECONDS, Backend
+from .birthplace import Birthplace
 from .urls import parse_url
 
 MOST_BUSY_SECONDS = 86_400
@@ -34,6 +35,7 @@ class Database:
         self.busy_seconds = busy_seconds
         self.partitions = 1
         self._closed = False
+        self._birthplace = Birthplace()
         self._single = backend.reader.execution_options(single=True)
 
     @classmethod
@@ -139,14 +141,18 @@ class Database:
     def close(self) -> None:
         """Close all connections; the last one out folds SQLite's WAL into the file.
 
-        A transaction that is open in another thread ends as it would have.
+        A transaction that is open in another thread ends as it would have. In a process
+        that was forked nothing is closed: its parent goes on with the connections.
         """
+        if self._birthplace.left:
+            return
         with self.backend.turn:
             self._closed = True
             self.backend.dispose()
 
     @contextmanager
     def _transaction(self, engine: Engine, waited: float) -> Iterator[Connection]:
+        self._birthplace.check()
         if self._closed:
             raise StoreUnavailableError("the store is closed")
         with self.backend.turn, self._translated(waited):
