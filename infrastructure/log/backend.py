@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from threading import Semaphore
 
 from sqlalchemy import URL, Engine
 
@@ -24,6 +25,9 @@ class Backend:
     url: URL
     writer: Engine
     reader: Engine
+    places: Semaphore
+    """As many as `writer` has connections. Who wants one waits here, each as long as it
+    will: a pool lets all wait equally long."""
     turn: AbstractContextManager[object]
     """Held during each transaction, where both engines share one connection."""
     creates_itself: bool

@@ -102,14 +102,21 @@ class Database:
     def write(self, *, wait_seconds: float | None = None) -> Iterator[Connection]:
         """Begin a transaction to write in; durable at its end, undone on any error.
 
-        Another process may hold the database for `wait_seconds`, else `busy_seconds`.
+        Others may hold the database for `wait_seconds`, else `busy_seconds`: another
+        process, and who writes in this one.
         """
         waited = self.busy_seconds if wait_seconds is None else wait_seconds
         engine = self.backend.writer
         if wait_seconds is not None:
             engine = engine.execution_options(wait_seconds=wait_seconds)
-        with self._transaction(engine, waited) as connection:
-            yield connection
+        self._birthplace.check()  # before the lock, which another may hold for ever
+        if not self.backend.places.acquire(timeout=waited):
+            raise StoreBusyError(waited)
+        try:
+            with self._transaction(engine, waited) as connection:
+                yield connection
+        finally:
+            self.backend.places.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -1,6 +1,7 @@
 """PostgreSQL 15 or newer, by psycopg 3."""
 
 from contextlib import nullcontext
+from threading import Semaphore
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -17,6 +18,9 @@ from .urls import shown
 
 OLDEST = 150000
 """The oldest server version, as the protocol gives it."""
+
+POOLED, MORE = 5, 10
+"""Connections that are kept of each kind, and those that there may be beside them."""
 
 _CONNECT = {
     "connect_timeout": 10,
@@ -84,6 +88,7 @@ def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
         url=url,
         writer=_engine(url, busy_seconds, readonly=False),
         reader=_engine(url, busy_seconds, readonly=True),
+        places=Semaphore(POOLED + MORE),
         turn=nullcontext(),
         creates_itself=False,
         failure=lambda cause, waited: _failure(url, cause, waited),
@@ -93,8 +98,8 @@ def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
 def _engine(url: URL, busy_seconds: float, *, readonly: bool) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
-        pool_size=5,
-        max_overflow=10,
+        pool_size=POOLED,
+        max_overflow=MORE,
         pool_timeout=busy_seconds,
         connect_args=_ENCODING
         | {k: v for k, v in _CONNECT.items() if k not in url.query},

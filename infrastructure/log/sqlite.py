@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteOperationalError
-from threading import RLock
+from threading import RLock, Semaphore
 
 from sqlalchemy import (
     URL,
@@ -63,6 +63,7 @@ def sqlite_backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:
         reader=writer
         if in_memory
         else _engine(url, "DEFERRED", busy_seconds, readonly=True),
+        places=Semaphore(1),
         turn=turn,
         creates_itself=True,
         failure=lambda cause, waited: _failure(url, cause, waited),

@@ -1,7 +1,9 @@
 """A checkpoint is a cache: with it or without, the answer is the same bytes."""
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -165,6 +167,57 @@ def test_a_busy_database_keeps_no_reader_waiting(
         assert answer.revision == 499
         assert not used(store, store._checkpoints, store.key(SPACE, "joe"), Cut())  # noqa: SLF001
         other.rollback()
+
+
+def wait_for_a_writer_of_the_same_process(store: ProfileStore) -> bool:
+    """Ask for a long profile while all that may write do; say if they were waited for.
+
+    They write until it is answered, or for some seconds if it is not.
+    """
+    answered, writers = Event(), store._database.backend.places._value  # noqa: SLF001
+    writing, waited = Barrier(writers + 1), []
+
+    def write() -> None:
+        with store._database.write():  # noqa: SLF001
+            writing.wait()
+            waited.append(not answered.wait(5))
+
+    threads = [Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    writing.wait()
+    assert store.current(SPACE, "joe").revision == 499
+    answered.set()
+    for thread in threads:
+        thread.join()
+    return any(waited)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_who_asks_does_not_wait_for_the_writers_of_its_process(
+    new_url: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for their turn before it."""
+    monkeypatch.setattr(module, "LONG", 200)
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append([minute(n) for n in range(500)])
+        assert not wait_for_a_writer_of_the_same_process(store)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_in_the_queue_of_the_pool_who_asks_waits_for_the_writers(
+    new_url: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: as if there were a place for each."""
+    monkeypatch.setattr(module, "LONG", 200)
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append([minute(n) for n in range(500)])
+        monkeypatch.setattr(
+            store._database.backend.places,  # noqa: SLF001
+            "acquire",
+            lambda timeout: True,  # noqa: ARG005
+        )
+        assert wait_for_a_writer_of_the_same_process(store)
 
 
 def test_unknown_is_unknown_with_checkpoints_too(
