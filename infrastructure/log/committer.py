@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from threading import Condition, Lock, Thread
 from typing import cast, overload
 
@@ -9,6 +10,7 @@ from eventsourcing.persistence import IntegrityError
 
 from profilestore.domain.admission import Outcome
 from profilestore.domain.errors import (
+    LeftUnstoredError,
     StorageError,
     StoreBusyError,
     StoreOverloadedError,
@@ -59,7 +61,9 @@ class Ticket:
         if not self._done.acquire(timeout=seconds):
             raise StoreBusyError(seconds)
         if self._error is not None:
-            raise self._error
+            # Each caller has an error of its own: it adds a traceback to it, and notes.
+            own = copy(self._error).with_traceback(self._error.__traceback__)
+            raise own from self._error.__cause__
         assert self._answer is not None  # noqa: S101 - it has one or the other
         return self._answer
 
@@ -94,6 +98,7 @@ class Committer:
         self._wait_seconds = busy_seconds + GRACE_SECONDS
         self._queue_events = queue_events
         self._queue: deque[Ticket] = deque()
+        self._group: Sequence[Ticket] = ()
         self._events = self._bytes = 0
         self._wanted = 1
         self._changed = Condition(Lock())
@@ -172,17 +177,33 @@ class Committer:
             raise
 
     def close(self) -> None:
-        """Take nothing more, commit what waits, and end."""
+        """Take nothing more, commit what waits, and end.
+
+        Raise LeftUnstoredError if the database does not answer so long as a caller
+        waits: what was not answered by then may be stored later, or never.
+        """
         if self._birthplace.left:
             return
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(self._wait_seconds)
+            if self._thread.is_alive():
+                self._give_up()
+
+    def _give_up(self) -> None:
+        with self._changed:
+            waiting = list(self._queue)
+            self._queue.clear()
+            left = sum(ticket.events for ticket in (*self._group, *waiting))
+        error = LeftUnstoredError(left, self._wait_seconds)
+        _fail(waiting, error)
+        raise error
 
     def _run(self) -> None:
         while group := self._next_group():
+            self._group = group
             self._commit(group)
 
     def _next_group(self) -> list[Ticket]:

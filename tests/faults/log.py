@@ -34,8 +34,10 @@ def stored_numbers(url: str) -> list[int]:
 
 
 @contextmanager
-def committing(url: str, queue_events: int = 1000) -> Iterator[Committer]:
-    database = Database.open(url)
+def committing(
+    url: str, queue_events: int = 1000, busy_seconds: float = 60
+) -> Iterator[Committer]:
+    database = Database.open(url, busy_seconds=busy_seconds)
     committer = Committer(LogWriter(database), queue_events=queue_events)
     yield committer
     committer.close()

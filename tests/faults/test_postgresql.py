@@ -1,5 +1,7 @@
 """A PostgreSQL server that crashes, ends sessions, loses answers, or is not durable."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from profilestore import (
+    LeftUnstoredError,
     ProfileStore,
     StoreBusyError,
     StoreUnavailableError,
@@ -22,6 +25,8 @@ from profilestore.infrastructure.log import postgresql as postgresql_module
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.head import Head
 from tests.faults.log import (
+    delivery,
+    error_of,
     held_head,
     stored_numbers,
 )
@@ -158,6 +163,60 @@ def test_commits_stay_durable_when_the_servers_settings_change(
             store.append([event(2)])
             server.stop("immediate")
             server.start()
+
+    assert stored_numbers(server_url) == [1, 2]
+
+
+@contextmanager
+def hung(owner: psycopg.Connection) -> Iterator[None]:
+    """Stop the server's processes that serve a store, so that they say nothing."""
+    found = owner.execute(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'profilestore'"
+    ).fetchall()
+    for (pid,) in found:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for (pid,) in found:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_store_closes_though_its_server_does_not_answer(
+    owner: psycopg.Connection, server_url: str
+) -> None:
+    """And says how much may be lost by that; what waited is told, too."""
+    store = ProfileStore.open(server_url)
+    store.append([event(1)])
+    committer = store._committer
+    committer._wait_seconds = 0.5
+    with hung(owner):
+        writing = committer.submit(delivery(2, 3))
+        while committer._queue:
+            time.sleep(0.01)  # until it is being written
+        waiting = committer.submit(delivery(4))
+        with pytest.raises(LeftUnstoredError, match="3 events") as caught:
+            store.close()
+        assert caught.value.events == 3
+        with pytest.raises(LeftUnstoredError, match="3 events"):
+            waiting.wait(0)
+    error_of(writing)
+
+    assert stored_numbers(server_url) in ([1], [1, 2, 3])
+
+
+def test_without_a_bound_a_store_is_never_closed(
+    owner: psycopg.Connection, server_url: str
+) -> None:
+    """The control of the test above: closing ends when the server goes on."""
+    store = ProfileStore.open(server_url)
+    store.append([event(1)])
+    store._committer._wait_seconds = 600
+    with hung(owner):
+        store._committer.submit(delivery(2))
+        closing = Thread(target=store.close)
+        closing.start()
+        closing.join(1)
+        assert closing.is_alive()
+    closing.join()
 
     assert stored_numbers(server_url) == [1, 2]
 
