@@ -20,7 +20,8 @@ from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
 from .birthplace import Birthplace
-from .writer import Answer, Delivery, Entry, Insertion, LogWriter, Positions
+from .insertion import Insertion, Positions
+from .writer import Answer, Delivery, Entry, LogWriter
 
 QUEUE_EVENTS = 50_000
 QUEUE_BYTES = 256 * 1024 * 1024
@@ -238,34 +239,26 @@ class Committer:
             self._wanted = len(group)
             return group
 
-    def _commit(self, group: Sequence[Ticket], *, again: bool = True) -> None:
+    def _commit(self, group: Sequence[Ticket], *, again: bool = False) -> None:
+        """Commit a group; once more if the connection was lost, which tells nothing."""
         try:
-            answers = self._writer.write([ticket.entry for ticket in group])
+            answers = self._writer.write(
+                [ticket.entry for ticket in group], again=again
+            )
         except StorageError as error:
             if isinstance(error, StoreBusyError) or error.unreachable:
                 _fail(group, error)
             elif not error.disconnected:
                 self._commit_parts(group, error)
             elif again:
-                self._commit_again(group, error)
-            else:
                 _fail(group, error)
+            else:
+                self._commit(group, again=True)
         except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
             self._commit_parts(group, error)
         else:
             for ticket, answer in zip(group, answers, strict=True):
                 ticket.answered(answer)
-
-    def _commit_again(self, group: Sequence[Ticket], error: StorageError) -> None:
-        """Go on after a lost connection: the commit may have happened.
-
-        A delivery can be repeated, what is stored counts as duplicate; an insertion
-        cannot.
-        """
-        repeatable = [t for t in group if isinstance(t.entry, Delivery)]
-        _fail([t for t in group if not isinstance(t.entry, Delivery)], error)
-        if repeatable:
-            self._commit(repeatable, again=False)
 
     def _commit_parts(self, group: Sequence[Ticket], error: BaseException) -> None:
         """Find the entry that made its group fail: the others are not to blame."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, String, bindparam, delete, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
@@ -30,9 +32,26 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
+class _TransactionId(FunctionElement[str]):
+    """The id of the transaction at hand, where the database gives one."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(_TransactionId)
+def _no_id(*_: Any, **__: Any) -> str:
+    return "NULL"
+
+
+@compiles(_TransactionId, "postgresql")
+def _id(*_: Any, **__: Any) -> str:
+    return "CAST(pg_current_xact_id() AS text)"
+
+
 # Built once: to build them costs as much as to run them.
 _HEAD = (
-    select(heads.c.position, heads.c.chain, heads.c.recorded_at)
+    select(heads.c.position, heads.c.chain, heads.c.recorded_at, _TransactionId())
     .where(heads.c.partition == bindparam("of"))
     .with_for_update()
 )
@@ -73,6 +92,8 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
+    transaction: str | None = None
+    """The transaction's id, on PostgreSQL."""
     known: Known = field(default_factory=dict)
 
     @classmethod
@@ -81,11 +102,11 @@ class Head:
 
         A clock that went backwards is held at the last time given.
         """
-        position, chain, recorded_at = connection.execute(
+        position, chain, recorded_at, transaction = connection.execute(
             _HEAD, {"of": partition}
         ).one()
-        now = to_microseconds(datetime.now(UTC))
-        return cls(connection, partition, position, chain, max(now, recorded_at))
+        now = max(to_microseconds(datetime.now(UTC)), recorded_at)
+        return cls(connection, partition, position, chain, now, transaction)
 
     def append(
         self,

@@ -23,10 +23,10 @@ from .committer import Committer
 from .database import Database
 from .feed import Pause
 from .head import NewEvent
+from .insertion import Insertion
 from .logged_event import LoggedEvent
 from .streams import OF_STREAM
 from .tables import events, heads, streams, tracking
-from .writer import Insertion
 
 
 class LogAggregateRecorder(AggregateRecorder):

@@ -10,7 +10,8 @@ from profilestore.domain.envelope import read_event
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.head import Head, NewEvent
-from profilestore.infrastructure.log.writer import Delivery, Insertion, LogWriter
+from profilestore.infrastructure.log.insertion import Insertion
+from profilestore.infrastructure.log.writer import Delivery, LogWriter
 from tests.simple_events import event, rows
 
 
