@@ -62,9 +62,19 @@ _MOVE = (
         position=bindparam("to"), chain=bindparam("link"), recorded_at=bindparam("now")
     )
 )
+_NAME = (
+    update(streams)
+    .where(
+        streams.c.partition == bindparam("of"), streams.c.stream_id == bindparam("id")
+    )
+    .values(api_space_id=bindparam("space"), profile_id=bindparam("profile"))
+)
 _VERSIONS = """
-    SELECT key, (SELECT max(version) FROM events WHERE partition = {}
-                 AND stream_id = key) FROM keys
+    SELECT key,
+        (SELECT max(version) FROM events WHERE partition = {} AND stream_id = key),
+        (SELECT 1 FROM streams WHERE partition = {} AND stream_id = key
+            AND api_space_id IS NULL)
+    FROM keys
 """
 
 
@@ -95,6 +105,9 @@ class Head:
     transaction: str | None = None
     """The transaction's id, on PostgreSQL."""
     known: Known = field(default_factory=dict)
+    unnamed: set[bytes] = field(default_factory=set)
+    """Streams that so far have events of the library's callers only. Their lengths are
+    not remembered: they are looked up, and with them whether they have a name now."""
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -161,6 +174,7 @@ class Head:
         """Be where the log ended then."""
         self.position, self.chain = place
         self.known.clear()
+        self.unnamed.clear()
 
     def versions(self, stream_ids: Iterable[bytes]) -> dict[bytes, int]:
         """Look up how long streams are; those that do not exist are left out."""
@@ -168,7 +182,10 @@ class Head:
         unread = wanted - self.known.keys()
         if unread:
             found = select_by(self.connection, _VERSIONS, unread, self.partition)
-            self.known.update((stream_id, version) for stream_id, version in found)
+            for stream_id, version, unnamed in found:
+                self.known[stream_id] = version
+                if unnamed:
+                    self.unnamed.add(stream_id)
         known = {stream_id: self.known[stream_id] for stream_id in wanted}
         return {id_: version for id_, version in known.items() if version is not None}
 
@@ -190,12 +207,27 @@ class Head:
                 for id_ in fresh
             ],
         )
+        self.unnamed.update(id_ for id_ in fresh if not profiles.get(id_))
+        self._name_streams(profiles)
         of_stream = checkpoints.c.stream_id
         checkpointed = present(self.connection, of_stream, known, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
         self.known.update(
             (id_, max(version, known.get(id_, 0))) for id_, version in last.items()
         )
+        for id_ in self.unnamed:
+            self.known.pop(id_, None)
+
+    def _name_streams(self, profiles: Mapping[bytes, ProfileKey | None]) -> None:
+        """Say whose the streams are that become a profile's only now."""
+        named = {id_: key for id_ in self.unnamed if (key := profiles.get(id_))}
+        if named:
+            rows = [
+                {"of": self.partition, "id": id_, "space": space, "profile": profile}
+                for id_, (space, profile) in named.items()
+            ]
+            self.connection.execute(_NAME, rows)
+            self.unnamed -= named.keys()
 
     def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
         """Drop the checkpoints that a late event makes wrong, from its time on."""

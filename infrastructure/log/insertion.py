@@ -12,6 +12,8 @@ from profilestore.domain.identity import ProfileKey
 from .head import Head, NewEvent
 from .tables import tracking
 
+Shares = dict[int, list[NewEvent]]
+"""Events by partition."""
 Positions = dict[int, range]
 Heads = Mapping[int, Head]
 
@@ -20,8 +22,7 @@ Heads = Mapping[int, Head]
 class Insertion:
     """Events, and a tracking position: all or none."""
 
-    shares: dict[int, list[NewEvent]]
-    """By partition."""
+    shares: Shares
     profiles: dict[bytes, ProfileKey | None]
     tracking: Tracking | None = None
 

@@ -30,6 +30,9 @@ OF_STREAM = (streams.c.partition == events.c.partition) & (
 )
 """Joins an event with the row that says whose it is."""
 
+OF_PROFILE = events.c.event_id.is_not(None)
+"""Tells the events of profiles from those of the library's callers."""
+
 
 class Streams:
     """The streams of a store."""
@@ -47,6 +50,7 @@ class Streams:
             .where(
                 events.c.partition == partition_of(key, self._database.partitions),
                 events.c.stream_id == key.stream_bytes,
+                OF_PROFILE,
                 *_within(cut),
             )
             .order_by(events.c.version)
