@@ -83,6 +83,7 @@ class Quarantine:
         ]
         if again:
             head.connection.execute(_AGAIN, again)
+            Quarantine._keep_purged(head, {id_: of.text for id_, of, _ in named}, known)
         fresh = {
             id_: _row(head, id_, rejection, ingress, times[id_])
             for id_, rejection, ingress in reversed(named)  # the first of each stays
@@ -90,6 +91,17 @@ class Quarantine:
         }
         if fresh:
             head.connection.execute(insert(quarantine), list(fresh.values()))
+
+    @staticmethod
+    def _keep_purged(head: Head, texts: dict[str, bytes], known: set[str]) -> None:
+        """Keep the bytes of what was purged and came again: it has been delivered."""
+        of_partition = quarantine.c.partition == head.partition
+        purged = select(quarantine.c.id).where(
+            of_partition, quarantine.c.id.in_(known), quarantine.c.text == b""
+        )
+        for id_ in head.connection.scalars(purged).all():
+            of_entry = update(quarantine).where(of_partition, quarantine.c.id == id_)
+            head.connection.execute(of_entry.values(text=texts[id_]))
 
     def entries(self, *, settled: bool = False) -> Iterator[QuarantineEntry]:
         """List the entries that wait for a decision, or all, oldest first."""
