@@ -225,11 +225,10 @@ class ProfileStore(Application[UUID]):
 
     def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
         bounds: dict[str, Any] = {**cut}
-        updates = bounds.pop("updates", None)
-        default = self._space_updates.get(key.api_space_id, self._updates)
-        return Cut(
-            updates=default if updates is None else UpdatePolicy.read(updates), **bounds
-        )
+        if bounds.get("updates") is None:
+            default = self._space_updates.get(key.api_space_id, self._updates)
+            bounds["updates"] = default
+        return Cut(**bounds)
 
     def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
         return _projected(key, cut, self._streams.read(key, cut))
