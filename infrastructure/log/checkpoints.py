@@ -64,6 +64,8 @@ _LATER = (
         > func.coalesce(select(_LATEST.c.until).scalar_subquery(), FIRST),
         events.c.occurred_at <= bindparam("then"),
     )
+    # By the index that has them in this order, not by one that has the whole stream.
+    .order_by(events.c.occurred_at)
     .limit(bindparam("most"))
     .subquery()
 )

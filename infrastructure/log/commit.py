@@ -29,15 +29,15 @@ class Commit:
     def happened(self, heads: Mapping[int, Head]) -> bool:
         """Find out whether it was committed, in one that holds the same heads.
 
-        It had them, too, so it has ended. The server knows how; unless it is another
-        one since, which has not what was committed and gives the id anew.
+        It had them, too, so it has ended, and the server knows how; unless that is one
+        that took over since, which has not what was committed and gives the id anew.
         """
+        if self.transaction is None:
+            return False
         for partition, place in self.places.items():
             head = heads[partition]
             if head.position <= place.position and head.place() != place:
                 return False
-        (connection,) = {head.connection for head in heads.values()} or (None,)
-        if connection is None or self.transaction is None:
-            return False
+        connection = next(iter(heads.values())).connection
         status = connection.scalar(_STATUS, {"transaction": self.transaction})
         return bool(status == "committed")

@@ -111,6 +111,32 @@ def test_a_long_profile_is_answered_from_checkpoints(
     assert late.to_json() == current_profile(store.profile(SPACE, "joe")).to_json()
 
 
+def test_a_checkpoint_spares_reading_what_is_before_it(
+    new_url: Callable[[str], str],
+) -> None:
+    """PostgreSQL takes the index that leads to what is later, whatever it has counted."""
+    with ProfileStore.open(new_url("postgresql-1")) as store:
+        store.append([minute(n) for n in range(2000)])
+        store.current(SPACE, "joe")
+        asked = {
+            "partition": 0,
+            "stream_id": store.key(SPACE, "joe").stream_bytes,
+            "updates": "merge",
+            "fold": module.FOLD,
+            "then": module.LAST,
+            "most": module.LONG,
+        }
+        with store._database.read() as connection:  # noqa: SLF001 - there is no other way
+            look = module._LOOK.compile(dialect=connection.dialect)  # noqa: SLF001
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN {look}", look.construct_params(asked)
+            )
+            told = "".join(row[0] for row in plan)
+
+    assert "events_by_time" in told
+    assert "events_by_version" not in told
+
+
 def test_a_long_profile_goes_on_from_its_last_checkpoint(
     store: ProfileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
