@@ -10,14 +10,29 @@ ProfileStoreError
    +- StoreBusyError
    +- StoreOverloadedError
    +- StoreUnavailableError
+   +- LeftUnstoredError
    +- SchemaMismatchError
    +- UnreadableEventError
    +- DamagedStoreError
 """
 
+from typing import Any
+
 
 class ProfileStoreError(Exception):
-    """Something profilestore refuses or cannot do."""
+    """Something profilestore refuses or cannot do. It can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, self.__dict__.copy())
+
+
+def _remade(
+    kind: type[ProfileStoreError], arguments: tuple[Any, ...], data: dict[str, Any]
+) -> ProfileStoreError:
+    """Make an error that was made before: by what it says, not by what made it say."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(data)
+    return error
 
 
 class InvalidArgumentError(ProfileStoreError, ValueError):
@@ -106,6 +121,19 @@ class StoreOverloadedError(StorageError):
 
 class StoreUnavailableError(StorageError):
     """The database cannot be reached, read or written."""
+
+
+class LeftUnstoredError(StorageError):
+    """The store was closed while events waited and the database did not answer."""
+
+    def __init__(self, events: int, waited_seconds: float) -> None:
+        super().__init__(
+            f"the store is closed, but {events:,} events that it took may not be "
+            f"stored: the database did not answer for {waited_seconds:g} s; append "
+            "them again, what is stored counts as duplicate"
+        )
+        self.events = events
+        self.waited_seconds = waited_seconds
 
 
 class SchemaMismatchError(StorageError):

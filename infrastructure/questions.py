@@ -7,6 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import InvalidArgumentError, ProfileNotFoundError
+from profilestore.domain.events import RecordedEvent
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.profile import Profile
 from profilestore.domain.text import storable
@@ -17,6 +18,7 @@ from profilestore.projections.current import (
     current_profile,
 )
 from profilestore.projections.listed import ListedProfile
+from profilestore.projections.standing import Standing
 
 from .arguments import space_id
 from .log.checkpoints import Checkpoints
@@ -27,9 +29,6 @@ from .readmodels.read_models import ReadModels
 
 LISTED = 500
 """Profiles that are read at once."""
-
-LONG = 1000
-"""Events from which on a profile is worth checkpoints."""
 
 
 class Cuts(TypedDict, total=False):
@@ -76,7 +75,8 @@ class Questions:
         InvalidArgumentError for a bound or an API space id that is none.
         """
         key = self.key(api_space_id, profile_id)
-        return self._profile(key, self._cut(key, cut))
+        bounds = self._cut(key, cut)
+        return _projected(key, bounds, self._streams.read(key, bounds))
 
     def current(
         self, api_space_id: str, profile_id: str, **cut: Unpack[Cuts]
@@ -88,27 +88,17 @@ class Questions:
         """
         key = self.key(api_space_id, profile_id)
         bounds = self._cut(key, cut)
-        standing = self._checkpoints.standing(key, bounds)
-        if standing is None and self._streams.length(key) >= LONG:
-            self._checkpoints.make(key, bounds.updates)
-            standing = self._checkpoints.standing(key, bounds)
-        if standing:
-            return current_from(key, bounds, standing)
-        return current_profile(self._profile(key, bounds))
+        found = self._checkpoints.find(key, bounds)
+        if isinstance(found, Standing):
+            return current_from(key, bounds, found)
+        return current_profile(_projected(key, bounds, found))
 
     def _cut(self, key: ProfileKey, cut: Cuts) -> Cut:
         bounds: dict[str, Any] = {**cut}
-        updates = bounds.pop("updates", None)
-        default = self._space_updates.get(key.api_space_id, self._updates)
-        return Cut(
-            updates=default if updates is None else UpdatePolicy.read(updates), **bounds
-        )
-
-    def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
-        profile = Profile.project(None, self._streams.read(key, cut))
-        if profile is None:
-            raise ProfileNotFoundError(*key, scope=str(cut))
-        return profile.at(cut)
+        if bounds.get("updates") is None:
+            default = self._space_updates.get(key.api_space_id, self._updates)
+            bounds["updates"] = default
+        return Cut(**bounds)
 
     def profiles(
         self,
@@ -178,3 +168,10 @@ class Questions:
             ProfileKey(space, ""), {"valid_at": valid_at, "updates": updates}
         )
         return Question.read(space, cut, filters)
+
+
+def _projected(key: ProfileKey, cut: Cut, events: list[RecordedEvent]) -> Profile:
+    profile = Profile.project(None, events)
+    if profile is None:
+        raise ProfileNotFoundError(*key, scope=str(cut))
+    return profile.at(cut)

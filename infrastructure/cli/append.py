@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import Context, json_option, pass_context, print_json
+from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from profilestore.domain.receipt import Receipt
 
 QUARANTINED = 3
@@ -57,13 +56,14 @@ def append(
         ]
         store = open_files.enter_context(context.open(create=True))
         for name, stream in zip(files or ("-",), streams, strict=True):
-            done = total
-            with _progress(name, stream) as report:
+            done, size = total, _size(name)
+            with progress_bar(_ingress(name)) as report:
 
                 def keep(receipt: Receipt) -> None:
                     nonlocal total
                     total = done + receipt  # noqa: B023 - called within this turn
-                    report(receipt)
+                    read = stream.tell() if size else 0  # noqa: B023
+                    report(read, size, f"{receipt.received:,} events")  # noqa: B023
 
                 try:
                     store.append_stream(stream, ingress=_ingress(name), progress=keep)
@@ -84,35 +84,13 @@ def _ingress(name: str) -> str:
     return "stdin" if name == "-" else f"file:{Path(name).name}"
 
 
+def _size(name: str) -> int | None:
+    """Say how many bytes there are to read, if that can be known."""
+    return None if name == "-" else Path(name).stat().st_size or None
+
+
 def _so_far(total: Receipt) -> str:
     return (
         f"{total.received} events were dealt with before; append the same input again "
         "to go on, what is stored counts as duplicate"
     )
-
-
-@contextmanager
-def _progress(name: str, stream: BinaryIO) -> Iterator[Callable[[Receipt], None]]:
-    """Show how far a long append is, to people only."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    size = None if name == "-" else Path(name).stat().st_size or None
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[events]:,} events"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task(_ingress(name), total=size, events=0)
-
-        def report(receipt: Receipt) -> None:
-            read = stream.tell() if size else 0
-            progress.update(task, completed=read, events=receipt.received)
-
-        yield report

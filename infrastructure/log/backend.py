@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from threading import Semaphore
 
 from sqlalchemy import URL, Engine
 
@@ -17,12 +18,16 @@ class Backend:
 
     A transaction of `writer` sees all that was committed before it took its first lock,
     and is durable once committed. One of `reader` sees one state throughout. Both take
-    the execution option `wait_seconds`: how long to wait for another's lock.
+    the execution options `wait_seconds`, how long to wait for another's lock, and
+    `single`: not to begin a transaction, for there will be one query only.
     """
 
     url: URL
     writer: Engine
     reader: Engine
+    places: Semaphore
+    """As many as `writer` has connections. Who wants one waits here, each as long as it
+    will: a pool lets all wait equally long."""
     turn: AbstractContextManager[object]
     """Held during each transaction, where both engines share one connection."""
     creates_itself: bool

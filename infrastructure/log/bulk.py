@@ -77,20 +77,23 @@ def present(
 def select_by(
     connection: Connection, query: str, keys: Iterable[Any], partition: int
 ) -> Iterator[Any]:
-    """Run a query on the relation `keys (key)`; `{}` in it is the partition."""
+    """Run a query on the relation `keys (key)`; each `{}` in it is the partition."""
     keys = list(keys)
+    partitions = [partition] * query.count("{}")
     if connection.dialect.name == "postgresql":
         if keys:
-            statement = _with_keys("SELECT * FROM unnest(%b)", query.format("%s"))
-            yield from connection.exec_driver_sql(statement, (keys, partition))
+            statement = _with_keys(
+                "SELECT * FROM unnest(%b)", query.replace("{}", "%s")
+            )
+            yield from connection.exec_driver_sql(statement, (keys, *partitions))
         return
     for start in range(0, len(keys), KEYS):
         some = keys[start : start + KEYS]
         # Made up to a power of two with one of them: few sizes, each compiled once.
         size = 1 << (len(some) - 1).bit_length()
         values = f"VALUES {', '.join(['(?)'] * size)}"
-        statement = _with_keys(values, query.format("?"))
-        parameters = (*some, *some[-1:] * (size - len(some)), partition)
+        statement = _with_keys(values, query.replace("{}", "?"))
+        parameters = (*some, *some[-1:] * (size - len(some)), *partitions)
         yield from connection.exec_driver_sql(statement, parameters)
 
 

@@ -10,23 +10,75 @@ from dataclasses import replace
 from itertools import accumulate
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    union_all,
+)
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import StorageError
+from profilestore.domain.events import RecordedEvent
 from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.profile import Profile
-from profilestore.domain.timestamps import from_microseconds, to_microseconds
+from profilestore.domain.timestamps import to_microseconds
 from profilestore.projections.standing import Standing
 
 from .database import Database
 from .fold_version import fold_version
 from .head import Head
-from .streams import Streams
-from .tables import checkpoints
+from .streams import COLUMNS, Streams, recorded
+from .tables import checkpoints, events
+
+LONG = 1000
+"""Events from which on a profile is worth checkpoints."""
 
 PATIENCE = 0.2
 """Seconds a reader waits for the database to write its checkpoints."""
+
+FIRST, LAST = -(2**63), 2**63 - 1
+"""Times before and after all that are."""
+
+_LATEST = (
+    select(checkpoints.c.until, checkpoints.c.body)
+    .where(
+        checkpoints.c.partition == bindparam("partition"),
+        checkpoints.c.stream_id == bindparam("stream_id"),
+        checkpoints.c.updates == bindparam("updates"),
+        checkpoints.c.fold == bindparam("fold"),
+        checkpoints.c.until <= bindparam("then"),
+    )
+    .order_by(checkpoints.c.until.desc())
+    .limit(1)
+    .cte("latest")
+)
+_LATER = (
+    select(*COLUMNS)
+    .where(
+        events.c.partition == bindparam("partition"),
+        events.c.stream_id == bindparam("stream_id"),
+        events.c.occurred_at
+        > func.coalesce(select(_LATEST.c.until).scalar_subquery(), FIRST),
+        events.c.occurred_at <= bindparam("then"),
+    )
+    # By the index that has them in this order, not by one that has the whole stream.
+    .order_by(events.c.occurred_at)
+    .limit(bindparam("most"))
+    .subquery()
+)
+_CHECKPOINT = {events.c.name: null(), events.c.state: _LATEST.c.body}
+# One statement, so that both are of one state of the log; a checkpoint has no name.
+_LOOK = union_all(
+    select(*(_CHECKPOINT.get(c, null()).label(c.name) for c in COLUMNS)).select_from(
+        _LATEST
+    ),
+    select(_LATER),
+)
 
 
 class Checkpoints:
@@ -40,32 +92,60 @@ class Checkpoints:
         self.interval = interval
         """Events between two checkpoints, at least."""
 
+    def find(self, key: ProfileKey, cut: Cut) -> Standing | list[RecordedEvent]:
+        """Say how a profile stands at a cut, or give its events there to be folded.
+
+        Nearly all profiles are short: for them this is one query. The first question to
+        a long one makes its checkpoints.
+        """
+        if _serve(cut):
+            checkpoint, later = self._look(key, cut)
+            if checkpoint is None and len(later) < LONG:
+                return later
+            if standing := self._extended(key, cut, checkpoint, later):
+                return standing
+            self.make(key, cut.updates)
+            if standing := self.standing(key, cut):
+                return standing
+        return self._streams.read(key, cut)
+
     def standing(self, key: ProfileKey, cut: Cut) -> Standing | None:
         """Say how a profile stands at a cut; None where that takes a fold of it all."""
-        if (cut.known_at, cut.at_revision, cut.life) != (None, None, None):
-            return None
-        query = (
-            select(checkpoints.c.body)
-            .where(*self._of(key, cut.updates))
-            .order_by(checkpoints.c.until.desc())
-            .limit(1)
+        return self._extended(key, cut, *self._look(key, cut))
+
+    def _look(
+        self, key: ProfileKey, cut: Cut
+    ) -> tuple[Standing | None, list[RecordedEvent]]:
+        """Read the last checkpoint in a cut, if there is one, and events after it."""
+        rows = self._database.ask(
+            _LOOK,
+            {
+                "partition": partition_of(key, self._database.partitions),
+                "stream_id": key.stream_bytes,
+                "updates": cut.updates.value,
+                "fold": fold_version(),
+                "then": to_microseconds(cut.valid_at) if cut.valid_at else LAST,
+                "most": max(LONG, self._most_later),
+            },
         )
-        if cut.valid_at is not None:
-            query = query.where(checkpoints.c.until <= to_microseconds(cut.valid_at))
-        most = 5 * self.interval
-        with self._database.read() as connection:
-            body = connection.execute(query).scalar_one_or_none()
-            if body is None:
-                return None
-            checkpoint = Standing.from_json(body)
-            later = self._streams.read_later(
-                connection,
-                key,
-                cut,
-                after=from_microseconds(checkpoint.until),
-                limit=most,
-            )
-        if len(later) == most:
+        (body,) = [row.state for row in rows if row.name is None] or [None]
+        later = [recorded(key, *row) for row in rows if row.name is not None]
+        later.sort(key=lambda of: of.version)
+        return body and Standing.from_json(body), later
+
+    @property
+    def _most_later(self) -> int:
+        return 5 * self.interval
+
+    def _extended(
+        self,
+        key: ProfileKey,
+        cut: Cut,
+        checkpoint: Standing | None,
+        later: list[RecordedEvent],
+    ) -> Standing | None:
+        """Put later events on top of a checkpoint, and keep that if they are many."""
+        if checkpoint is None or len(later) >= self._most_later:
             return None
         standing = checkpoint.extended(later, cut.updates)
         if standing and cut.valid_at is None and len(later) > self.interval:
@@ -82,9 +162,8 @@ class Checkpoints:
         if profile is None:
             return
         query = select(func.max(checkpoints.c.version)).where(*self._of(key, updates))
-        with self._database.read() as connection:
-            made_at = connection.execute(query).scalar_one() or 0
-        if profile.version - made_at >= self.interval:
+        ((made_at,),) = self._database.ask(query)
+        if profile.version - (made_at or 0) >= self.interval:
             profile = replace(profile, cut=Cut(updates=updates))
             standings = list(_standings(profile, self.interval))
             self._write(key, updates, profile.version, standings, anew=True)
@@ -134,6 +213,11 @@ class Checkpoints:
             checkpoints.c.updates == updates.value,
             checkpoints.c.fold == fold_version(),
         ]
+
+
+def _serve(cut: Cut) -> bool:
+    """Say whether checkpoints are of use for a cut: all that is known is in them."""
+    return (cut.known_at, cut.at_revision, cut.life) == (None, None, None)
 
 
 FOLDS = 20

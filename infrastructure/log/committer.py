@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from threading import Condition, Lock, Thread
 from typing import cast, overload
 
@@ -9,6 +10,7 @@ from eventsourcing.persistence import IntegrityError
 
 from profilestore.domain.admission import Outcome
 from profilestore.domain.errors import (
+    LeftUnstoredError,
     StorageError,
     StoreBusyError,
     StoreOverloadedError,
@@ -17,7 +19,9 @@ from profilestore.domain.errors import (
 from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
-from .writer import Answer, Delivery, Entry, Insertion, LogWriter, Positions
+from .birthplace import Birthplace
+from .insertion import Insertion, Positions
+from .writer import Answer, Delivery, Entry, LogWriter
 
 QUEUE_EVENTS = 50_000
 QUEUE_BYTES = 256 * 1024 * 1024
@@ -58,7 +62,9 @@ class Ticket:
         if not self._done.acquire(timeout=seconds):
             raise StoreBusyError(seconds)
         if self._error is not None:
-            raise self._error
+            # Each caller has an error of its own: it adds a traceback to it, and notes.
+            own = copy(self._error).with_traceback(self._error.__traceback__)
+            raise own from self._error.__cause__
         assert self._answer is not None  # noqa: S101 - it has one or the other
         return self._answer
 
@@ -93,14 +99,17 @@ class Committer:
         self._wait_seconds = busy_seconds + GRACE_SECONDS
         self._queue_events = queue_events
         self._queue: deque[Ticket] = deque()
+        self._group: Sequence[Ticket] = ()
         self._events = self._bytes = 0
         self._wanted = 1
         self._changed = Condition(Lock())
         self._thread: Thread | None = None
         self._closed = False
+        self._birthplace = Birthplace()
 
     def submit(self, entry: Entry) -> Ticket:
         """Take an entry; raise StoreOverloadedError if too much waits already."""
+        self._birthplace.check()  # before the lock, which another may hold for ever
         ticket = Ticket(entry)
         with self._changed:
             if self._closed:
@@ -169,15 +178,33 @@ class Committer:
             raise
 
     def close(self) -> None:
-        """Take nothing more, commit what waits, and end."""
+        """Take nothing more, commit what waits, and end.
+
+        Raise LeftUnstoredError if the database does not answer so long as a caller
+        waits: what was not answered by then may be stored later, or never.
+        """
+        if self._birthplace.left:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(self._wait_seconds)
+            if self._thread.is_alive():
+                self._give_up()
+
+    def _give_up(self) -> None:
+        with self._changed:
+            waiting = list(self._queue)
+            self._queue.clear()
+            left = sum(ticket.events for ticket in (*self._group, *waiting))
+        error = LeftUnstoredError(left, self._wait_seconds)
+        _fail(waiting, error)
+        raise error
 
     def _run(self) -> None:
         while group := self._next_group():
+            self._group = group
             self._commit(group)
 
     def _next_group(self) -> list[Ticket]:
@@ -212,34 +239,26 @@ class Committer:
             self._wanted = len(group)
             return group
 
-    def _commit(self, group: Sequence[Ticket], *, again: bool = True) -> None:
+    def _commit(self, group: Sequence[Ticket], *, again: bool = False) -> None:
+        """Commit a group; once more if the connection was lost, which tells nothing."""
         try:
-            answers = self._writer.write([ticket.entry for ticket in group])
+            answers = self._writer.write(
+                [ticket.entry for ticket in group], again=again
+            )
         except StorageError as error:
             if isinstance(error, StoreBusyError) or error.unreachable:
                 _fail(group, error)
             elif not error.disconnected:
                 self._commit_parts(group, error)
             elif again:
-                self._commit_again(group, error)
-            else:
                 _fail(group, error)
+            else:
+                self._commit(group, again=True)
         except BaseException as error:  # noqa: BLE001 - it is the callers', in their threads
             self._commit_parts(group, error)
         else:
             for ticket, answer in zip(group, answers, strict=True):
                 ticket.answered(answer)
-
-    def _commit_again(self, group: Sequence[Ticket], error: StorageError) -> None:
-        """Go on after a lost connection: the commit may have happened.
-
-        A delivery can be repeated, what is stored counts as duplicate; an insertion
-        cannot.
-        """
-        repeatable = [t for t in group if isinstance(t.entry, Delivery)]
-        _fail([t for t in group if not isinstance(t.entry, Delivery)], error)
-        if repeatable:
-            self._commit(repeatable, again=False)
 
     def _commit_parts(self, group: Sequence[Ticket], error: BaseException) -> None:
         """Find the entry that made its group fail: the others are not to blame."""

@@ -1,10 +1,10 @@
 """A store's database, open: transactions to read and to write, errors translated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Executable, RootTransaction
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -17,6 +17,7 @@ from profilestore.domain.errors import (
 
 from . import schema
 from .backend import BUSY_SECONDS, Backend
+from .birthplace import Birthplace
 from .urls import parse_url
 
 MOST_BUSY_SECONDS = 86_400
@@ -34,6 +35,8 @@ class Database:
         self.busy_seconds = busy_seconds
         self.partitions = 1
         self._closed = False
+        self._birthplace = Birthplace()
+        self._single = backend.reader.execution_options(single=True)
 
     @classmethod
     def connect(
@@ -99,14 +102,21 @@ class Database:
     def write(self, *, wait_seconds: float | None = None) -> Iterator[Connection]:
         """Begin a transaction to write in; durable at its end, undone on any error.
 
-        Another process may hold the database for `wait_seconds`, else `busy_seconds`.
+        Others may hold the database for `wait_seconds`, else `busy_seconds`: another
+        process, and who writes in this one.
         """
         waited = self.busy_seconds if wait_seconds is None else wait_seconds
         engine = self.backend.writer
         if wait_seconds is not None:
             engine = engine.execution_options(wait_seconds=wait_seconds)
-        with self._transaction(engine, waited) as connection:
-            yield connection
+        self._birthplace.check()  # before the lock, which another may hold for ever
+        if not self.backend.places.acquire(timeout=waited):
+            raise StoreBusyError(waited)
+        try:
+            with self._transaction(engine, waited) as connection:
+                yield connection
+        finally:
+            self.backend.places.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -114,30 +124,70 @@ class Database:
         with self._transaction(self.backend.reader, self.busy_seconds) as connection:
             yield connection
 
+    def ask(
+        self, query: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """Run one query, which sees one state of the database by itself.
+
+        The server hears nothing else, so this is the way to be answered soon. A
+        connection that was lost since it was used last is no error: another is taken.
+        """
+        try:
+            return self._ask(query, values)
+        except StorageError as error:
+            if not error.disconnected or error.unreachable:
+                raise
+        return self._ask(query, values)
+
+    def _ask(
+        self, query: Executable, values: Mapping[str, Any] | None
+    ) -> Sequence[Any]:
+        with self._transaction(self._single, self.busy_seconds) as connection:
+            return connection.execute(query, values).all()
+
     def close(self) -> None:
         """Close all connections; the last one out folds SQLite's WAL into the file.
 
-        A transaction that is open in another thread ends as it would have.
+        A transaction that is open in another thread ends as it would have. In a process
+        that was forked nothing is closed: its parent goes on with the connections.
         """
+        if self._birthplace.left:
+            return
         with self.backend.turn:
             self._closed = True
             self.backend.dispose()
 
     @contextmanager
     def _transaction(self, engine: Engine, waited: float) -> Iterator[Connection]:
+        self._birthplace.check()
         if self._closed:
             raise StoreUnavailableError("the store is closed")
-        with (
-            self.backend.turn,
-            self._translated(waited),
-            self._connect(engine, waited) as connection,
-        ):
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                if self._closed:
-                    connection.invalidate()  # the pool to return it to is no more
+        with self.backend.turn, self._translated(waited):
+            transaction = self._begin(engine, waited)
+            with transaction.connection as connection:
+                try:
+                    with transaction:
+                        yield connection
+                finally:
+                    if self._closed:
+                        connection.invalidate()  # the pool to return it to is no more
+
+    def _begin(
+        self, engine: Engine, waited: float, *, again: bool = True
+    ) -> RootTransaction:
+        """Begin a transaction; on another connection if the pooled one was lost.
+
+        A server that was restarted is found out here, where nothing is done yet.
+        """
+        connection = self._connect(engine, waited)
+        try:
+            return connection.begin()
+        except BaseException as error:
+            connection.close()
+            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            if not (lost and again):
+                raise
+        return self._begin(engine, waited, again=False)
 
     def _connect(self, engine: Engine, waited: float) -> Connection:
         try:

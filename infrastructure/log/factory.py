@@ -47,6 +47,11 @@ class LogFactory(InfrastructureFactory[TrackingRecorder]):
         return LogRecorder(self._database, self._committer, self._partition)
 
     def close(self) -> None:
-        """Commit what waits, and close the database."""
-        self._committer.close()
-        self._database.close()
+        """Commit what waits, and close the database.
+
+        Raise LeftUnstoredError if it does not answer in time.
+        """
+        try:
+            self._committer.close()
+        finally:
+            self._database.close()

@@ -12,7 +12,7 @@ from profilestore.domain.events import RecordedEvent
 from profilestore.domain.identity import ProfileKey
 
 from .database import Database
-from .streams import COLUMNS, OF_STREAM, recorded
+from .streams import COLUMNS, OF_PROFILE, OF_STREAM, recorded
 from .tables import events, heads, streams
 
 MOST_EVENTS = 10_000
@@ -127,6 +127,7 @@ def _between(partition: int, after: int, last: int) -> Select[Any]:
             events.c.partition == partition,
             events.c.position > after,
             events.c.position <= last,
+            OF_PROFILE,
             streams.c.api_space_id.is_not(None),
         )
         .order_by(events.c.position)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, String, bindparam, delete, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
@@ -30,9 +32,26 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
+class _TransactionId(FunctionElement[str]):
+    """The id of the transaction at hand, where the database gives one."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(_TransactionId)
+def _no_id(*_: Any, **__: Any) -> str:
+    return "NULL"
+
+
+@compiles(_TransactionId, "postgresql")
+def _id(*_: Any, **__: Any) -> str:
+    return "CAST(pg_current_xact_id() AS text)"
+
+
 # Built once: to build them costs as much as to run them.
 _HEAD = (
-    select(heads.c.position, heads.c.chain, heads.c.recorded_at)
+    select(heads.c.position, heads.c.chain, heads.c.recorded_at, _TransactionId())
     .where(heads.c.partition == bindparam("of"))
     .with_for_update()
 )
@@ -43,9 +62,19 @@ _MOVE = (
         position=bindparam("to"), chain=bindparam("link"), recorded_at=bindparam("now")
     )
 )
+_NAME = (
+    update(streams)
+    .where(
+        streams.c.partition == bindparam("of"), streams.c.stream_id == bindparam("id")
+    )
+    .values(api_space_id=bindparam("space"), profile_id=bindparam("profile"))
+)
 _VERSIONS = """
-    SELECT key, (SELECT max(version) FROM events WHERE partition = {}
-                 AND stream_id = key) FROM keys
+    SELECT key,
+        (SELECT max(version) FROM events WHERE partition = {} AND stream_id = key),
+        (SELECT 1 FROM streams WHERE partition = {} AND stream_id = key
+            AND api_space_id IS NULL)
+    FROM keys
 """
 
 
@@ -73,7 +102,12 @@ class Head:
     position: int
     chain: bytes
     recorded_at: int
+    transaction: str | None = None
+    """The transaction's id, on PostgreSQL."""
     known: Known = field(default_factory=dict)
+    unnamed: set[bytes] = field(default_factory=set)
+    """Streams that so far have events of the library's callers only. Their lengths are
+    not remembered: they are looked up, and with them whether they have a name now."""
 
     @classmethod
     def lock(cls, connection: Connection, partition: int) -> "Head":
@@ -81,11 +115,11 @@ class Head:
 
         A clock that went backwards is held at the last time given.
         """
-        position, chain, recorded_at = connection.execute(
+        position, chain, recorded_at, transaction = connection.execute(
             _HEAD, {"of": partition}
         ).one()
-        now = to_microseconds(datetime.now(UTC))
-        return cls(connection, partition, position, chain, max(now, recorded_at))
+        now = max(to_microseconds(datetime.now(UTC)), recorded_at)
+        return cls(connection, partition, position, chain, now, transaction)
 
     def append(
         self,
@@ -140,6 +174,7 @@ class Head:
         """Be where the log ended then."""
         self.position, self.chain = place
         self.known.clear()
+        self.unnamed.clear()
 
     def versions(self, stream_ids: Iterable[bytes]) -> dict[bytes, int]:
         """Look up how long streams are; those that do not exist are left out."""
@@ -147,7 +182,10 @@ class Head:
         unread = wanted - self.known.keys()
         if unread:
             found = select_by(self.connection, _VERSIONS, unread, self.partition)
-            self.known.update((stream_id, version) for stream_id, version in found)
+            for stream_id, version, unnamed in found:
+                self.known[stream_id] = version
+                if unnamed:
+                    self.unnamed.add(stream_id)
         known = {stream_id: self.known[stream_id] for stream_id in wanted}
         return {id_: version for id_, version in known.items() if version is not None}
 
@@ -169,12 +207,27 @@ class Head:
                 for id_ in fresh
             ],
         )
+        self.unnamed.update(id_ for id_ in fresh if not profiles.get(id_))
+        self._name_streams(profiles)
         of_stream = checkpoints.c.stream_id
         checkpointed = present(self.connection, of_stream, known, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
         self.known.update(
             (id_, max(version, known.get(id_, 0))) for id_, version in last.items()
         )
+        for id_ in self.unnamed:
+            self.known.pop(id_, None)
+
+    def _name_streams(self, profiles: Mapping[bytes, ProfileKey | None]) -> None:
+        """Say whose the streams are that become a profile's only now."""
+        named = {id_: key for id_ in self.unnamed if (key := profiles.get(id_))}
+        if named:
+            rows = [
+                {"of": self.partition, "id": id_, "space": space, "profile": profile}
+                for id_, (space, profile) in named.items()
+            ]
+            self.connection.execute(_NAME, rows)
+            self.unnamed -= named.keys()
 
     def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
         """Drop the checkpoints that a late event makes wrong, from its time on."""

@@ -1,6 +1,7 @@
 """PostgreSQL 15 or newer, by psycopg 3."""
 
 from contextlib import nullcontext
+from threading import Semaphore
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -17,6 +18,9 @@ from .urls import shown
 
 OLDEST = 150000
 """The oldest server version, as the protocol gives it."""
+
+POOLED, MORE = 5, 10
+"""Connections that are kept of each kind, and those that there may be beside them."""
 
 _CONNECT = {
     "connect_timeout": 10,
@@ -45,6 +49,11 @@ _PLANS: dict[bool, dict[str, str]] = {
     },
 }
 """By whether a connection only reads."""
+_BEGIN = {
+    True: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    False: "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+}
+"""By the same."""
 
 _KEEP = "SELECT set_config(name, setting, false) FROM pg_settings WHERE name ="
 """What a session was found with it keeps, whatever the server is told later."""
@@ -77,21 +86,20 @@ def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
     """
     return Backend(
         url=url,
-        writer=_engine(url, "READ COMMITTED", busy_seconds, readonly=False),
-        reader=_engine(url, "REPEATABLE READ", busy_seconds, readonly=True),
+        writer=_engine(url, busy_seconds, readonly=False),
+        reader=_engine(url, busy_seconds, readonly=True),
+        places=Semaphore(POOLED + MORE),
         turn=nullcontext(),
         creates_itself=False,
         failure=lambda cause, waited: _failure(url, cause, waited),
     )
 
 
-def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) -> Engine:
+def _engine(url: URL, busy_seconds: float, *, readonly: bool) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
-        isolation_level=isolation,
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
+        pool_size=POOLED,
+        max_overflow=MORE,
         pool_timeout=busy_seconds,
         connect_args=_ENCODING
         | {k: v for k, v in _CONNECT.items() if k not in url.query},
@@ -99,18 +107,26 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions of its own: a lost connection is found
+        # by our BEGIN, before anything is done; and a single query needs none.
         connection.autocommit = True
         _check(connection)
         connection.execute(f"{_KEEP} 'synchronous_commit'")
-        wait = _milliseconds(busy_seconds)
-        for name, value in {"lock_timeout": wait, **_PLANS[readonly]}.items():
+        settings = {
+            "lock_timeout": _milliseconds(busy_seconds),
+            "default_transaction_read_only": "on" if readonly else "off",
+            **_PLANS[readonly],
+        }
+        for name, value in settings.items():
             connection.execute(f"SET {name} = {value}")
-        connection.autocommit = False
-        connection.read_only = readonly
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        wait = connection.get_execution_options().get("wait_seconds")
+        options = connection.get_execution_options()
+        if options.get("single"):
+            return
+        connection.exec_driver_sql(_BEGIN[readonly])
+        wait = options.get("wait_seconds")
         if wait is not None:
             connection.exec_driver_sql(
                 f"SET LOCAL lock_timeout = {_milliseconds(wait)}"

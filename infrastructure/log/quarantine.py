@@ -83,6 +83,7 @@ class Quarantine:
         ]
         if again:
             head.connection.execute(_AGAIN, again)
+            Quarantine._keep_purged(head, {id_: of.text for id_, of, _ in named}, known)
         fresh = {
             id_: _row(head, id_, rejection, ingress, times[id_])
             for id_, rejection, ingress in reversed(named)  # the first of each stays
@@ -90,6 +91,17 @@ class Quarantine:
         }
         if fresh:
             head.connection.execute(insert(quarantine), list(fresh.values()))
+
+    @staticmethod
+    def _keep_purged(head: Head, texts: dict[str, bytes], known: set[str]) -> None:
+        """Keep the bytes of what was purged and came again: it has been delivered."""
+        of_partition = quarantine.c.partition == head.partition
+        purged = select(quarantine.c.id).where(
+            of_partition, quarantine.c.id.in_(known), quarantine.c.text == b""
+        )
+        for id_ in head.connection.scalars(purged).all():
+            of_entry = update(quarantine).where(of_partition, quarantine.c.id == id_)
+            head.connection.execute(of_entry.values(text=texts[id_]))
 
     def entries(self, *, settled: bool = False) -> Iterator[QuarantineEntry]:
         """List the entries that wait for a decision, or all, oldest first."""
@@ -114,8 +126,7 @@ class Quarantine:
         page: Sequence[Row[tuple[object, ...]]] = []
         while True:
             after = [place > (page[-1].first_at, page[-1].id)] if page else []
-            with self._database.read() as connection:
-                page = connection.execute(query.where(*after)).all()
+            page = self._database.ask(query.where(*after))
             yield from map(_entry, page)
             if len(page) < PAGE:
                 return
@@ -130,9 +141,8 @@ class Quarantine:
             .where(quarantine.c.id.startswith(id_prefix, autoescape=True))
             .limit(2)
         )
-        with self._database.read() as connection:
-            sound = id_prefix.isascii() and id_prefix.isalnum()
-            rows = connection.execute(query).all() if sound else []
+        sound = id_prefix.isascii() and id_prefix.isalnum()
+        rows = self._database.ask(query) if sound else []
         if len(rows) != 1:
             raise QuarantineEntryNotFoundError(id_prefix, len(rows))
         return _entry(rows[0])

@@ -19,14 +19,15 @@ from sqlalchemy import Row, Select, select
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.identity import ProfileKey, home_of
 
+from .arguments import application_name as named
+from .arguments import new_event, text, tracked
 from .committer import Committer
 from .database import Database
 from .feed import Pause
-from .head import NewEvent
+from .insertion import Insertion, Shares
 from .logged_event import LoggedEvent
 from .streams import OF_STREAM
 from .tables import events, heads, streams, tracking
-from .writer import Insertion
 
 
 class LogAggregateRecorder(AggregateRecorder):
@@ -44,7 +45,8 @@ class LogAggregateRecorder(AggregateRecorder):
     ) -> Sequence[int] | None:
         """Append events at the versions they carry; all of them or none.
 
-        Raise the library's IntegrityError if a stream has one of the versions already.
+        Raise the library's IntegrityError if a stream has one of the versions already,
+        InvalidArgumentError for what cannot be kept, or lives in another partition.
         """
         self._insert(stored_events, **kwargs)
         return None
@@ -65,18 +67,25 @@ class LogAggregateRecorder(AggregateRecorder):
             events.c.stream_id == stream_id.bytes,
         )
         if gt is not None:
-            query = query.where(events.c.version > gt)
+            query = query.where(events.c.version > _within(gt))
         if lte is not None:
-            query = query.where(events.c.version <= lte)
+            query = query.where(events.c.version <= _within(lte))
         version = events.c.version
         query = query.order_by(version.desc() if desc else version).limit(limit)
-        with self._database.read() as connection:
-            return [_event(row) for row in connection.execute(query)]
+        return [_event(row) for row in self._database.ask(query)]
 
     def _home(self, stream_id: UUID) -> int:
         if self._only is not None:
             return self._only
         return home_of(stream_id, self._database.partitions)
+
+    def _home_of_new(self, stream_id: UUID) -> int:
+        """Say where a stream is to be written; raise if that is not for us to do."""
+        home = home_of(stream_id, self._database.partitions)
+        if self._only not in (None, home):
+            rule = f"stream {stream_id} lives in partition {home}: use its recorder"
+            raise InvalidArgumentError("partition", rule)
+        return home
 
     def _insert(
         self,
@@ -88,14 +97,14 @@ class LogAggregateRecorder(AggregateRecorder):
         """Commit all or none; answer the positions in the order of the events."""
         if not stored_events and tracking is None:
             return []
-        homes = [self._home(UUID(str(e.originator_id))) for e in stored_events]
-        shares: dict[int, list[NewEvent]] = {} if homes else {self._only or 0: []}
+        homes = [self._home_of_new(UUID(str(e.originator_id))) for e in stored_events]
+        shares: Shares = {} if homes else {self._only or 0: []}
         profiles = {}
         for home, event in zip(homes, stored_events, strict=True):
-            new = _new(event)
+            new = new_event(event)
             shares.setdefault(home, []).append(new)
             profiles[new.stream_id] = getattr(event, "profile", None)
-        insertion = Insertion(shares, profiles, tracking)
+        insertion = Insertion(shares, profiles, tracking and tracked(tracking))
         positions = self._committer.commit(insertion)
         at = {home: iter(of_home) for home, of_home in positions.items()}
         return [next(at[home]) for home in homes]
@@ -135,30 +144,31 @@ class LogRecorder(LogAggregateRecorder, ProcessRecorder):
         if start is not None:
             position = events.c.position
             query = query.where(
-                position >= start if inclusive_of_start else position > start
+                position >= _within(start)
+                if inclusive_of_start
+                else position > _within(start)
             )
         if stop is not None:
-            query = query.where(events.c.position <= stop)
+            query = query.where(events.c.position <= _within(stop))
         if topics:
-            query = query.where(events.c.name.in_(topics))
+            query = query.where(events.c.name.in_([text("topics", t) for t in topics]))
         query = query.order_by(events.c.position).limit(limit)
-        with self._database.read() as connection:
-            return [
-                Notification(
-                    originator_id=UUID(bytes=row.stream_id),
-                    originator_version=row.version,
-                    topic=row.name,
-                    state=row.state,
-                    id=row.position,
-                )
-                for row in connection.execute(query)
-            ]
+        return [
+            Notification(
+                originator_id=UUID(bytes=row.stream_id),
+                originator_version=row.version,
+                topic=row.name,
+                state=row.state,
+                id=row.position,
+            )
+            for row in self._database.ask(query)
+        ]
 
     def max_notification_id(self) -> int | None:
         """Say the last position, None in an empty partition."""
         query = select(heads.c.position).where(heads.c.partition == self._partition)
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one() or None
+        ((position,),) = self._database.ask(query)
+        return position or None
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
@@ -174,11 +184,10 @@ class LogRecorder(LogAggregateRecorder, ProcessRecorder):
         """Say how far the named application has come, None if it never began."""
         query = select(tracking.c.notification_id).where(
             tracking.c.partition == self._partition,
-            tracking.c.application_name == application_name,
+            tracking.c.application_name == named(application_name),
         )
-        with self._database.read() as connection:
-            position: int | None = connection.execute(query).scalar_one_or_none()
-            return position
+        found = self._database.ask(query)
+        return found[0].notification_id if found else None
 
 
 class LogSubscription(Subscription[ApplicationRecorder]):
@@ -218,24 +227,9 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         return notification
 
 
-def _new(event: StoredEvent) -> NewEvent:
-    logged = (
-        event
-        if isinstance(event, LoggedEvent)
-        else LoggedEvent(
-            event.originator_id, event.originator_version, event.topic, event.state
-        )
-    )
-    event_id = logged.event_id
-    return NewEvent(
-        UUID(str(event.originator_id)).bytes,
-        event.originator_version,
-        None if event_id is None else event_id.encode(),
-        event.topic,
-        logged.revision,
-        logged.occurred_at,
-        event.state,
-    )
+def _within(bound: int) -> int:
+    """Bring a bound among the numbers that there are."""
+    return max(-(2**63), min(bound, 2**63 - 1))
 
 
 def _rows() -> Select[Any]:

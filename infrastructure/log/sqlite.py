@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteOperationalError
-from threading import RLock
+from threading import RLock, Semaphore
 
 from sqlalchemy import (
     URL,
@@ -63,6 +63,7 @@ def sqlite_backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:
         reader=writer
         if in_memory
         else _engine(url, "DEFERRED", busy_seconds, readonly=True),
+        places=Semaphore(1),
         turn=turn,
         creates_itself=True,
         failure=lambda cause, waited: _failure(url, cause, waited),
@@ -120,6 +121,8 @@ def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engi
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
+        if options.get("single"):
+            return
         wait = options.get("wait_seconds", busy_seconds)
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         connection.exec_driver_sql(f"BEGIN {mode}")

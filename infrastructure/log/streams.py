@@ -1,9 +1,8 @@
 """Reading profiles' streams: the cut is made in SQL, on the columns beside the text."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, select
 
 from profilestore.domain.cut import Cut
 from profilestore.domain.errors import UnreadableEventError
@@ -31,6 +30,9 @@ OF_STREAM = (streams.c.partition == events.c.partition) & (
 )
 """Joins an event with the row that says whose it is."""
 
+OF_PROFILE = events.c.event_id.is_not(None)
+"""Tells the events of profiles from those of the library's callers."""
+
 
 class Streams:
     """The streams of a store."""
@@ -43,39 +45,17 @@ class Streams:
 
         Bounds of life and revision are left to the profile: they need its order.
         """
-        query = self._query(key, cut).order_by(events.c.version)
-        with self._database.read() as connection:
-            return [recorded(key, *row) for row in connection.execute(query)]
-
-    def length(self, key: ProfileKey) -> int:
-        """Say how many events a stream has; 0 if there is none."""
-        query = select(func.max(events.c.version)).where(
-            events.c.partition == partition_of(key, self._database.partitions),
-            events.c.stream_id == key.stream_bytes,
+        query = (
+            select(*COLUMNS)
+            .where(
+                events.c.partition == partition_of(key, self._database.partitions),
+                events.c.stream_id == key.stream_bytes,
+                OF_PROFILE,
+                *_within(cut),
+            )
+            .order_by(events.c.version)
         )
-        with self._database.read() as connection:
-            return connection.execute(query).scalar_one() or 0
-
-    def read_later(
-        self,
-        connection: Connection,
-        key: ProfileKey,
-        cut: Cut,
-        *,
-        after: datetime,
-        limit: int,
-    ) -> list[RecordedEvent]:
-        """Read at most so many events within the bounds that happened after a time."""
-        later = events.c.occurred_at > to_microseconds(after)
-        query = self._query(key, cut).where(later).limit(limit)
-        return [recorded(key, *row) for row in connection.execute(query)]
-
-    def _query(self, key: ProfileKey, cut: Cut) -> Select[Any]:
-        return select(*COLUMNS).where(
-            events.c.partition == partition_of(key, self._database.partitions),
-            events.c.stream_id == key.stream_bytes,
-            *_within(cut),
-        )
+        return [recorded(key, *row) for row in self._database.ask(query)]
 
 
 def _within(cut: Cut) -> list[ColumnElement[bool]]:

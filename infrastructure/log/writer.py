@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from eventsourcing.persistence import IntegrityError, Tracking
+from eventsourcing.persistence import IntegrityError
 from sqlalchemy import Connection, insert, update
-from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from profilestore.domain.admission import Outcome, admit, conflict
 from profilestore.domain.envelope import Delivered
@@ -18,11 +17,13 @@ from profilestore.domain.text import storable
 from profilestore.domain.timestamps import to_microseconds
 
 from .bulk import rows_by
+from .commit import Commit
 from .database import Database
 from .head import Head, Known, NewEvent
+from .insertion import Insertion, Positions, insert_each
 from .quarantine import Quarantine, entry_id, entry_partition
 from .streams import event_of
-from .tables import events, ignored, tracking
+from .tables import events, ignored
 
 
 @dataclass(frozen=True)
@@ -33,25 +34,9 @@ class Delivery:
     ingress: str
 
 
-@dataclass(frozen=True)
-class Insertion:
-    """Events at versions of the caller's choice, and a tracking position: all or none.
-
-    This is what the library's recorders write.
-    """
-
-    shares: dict[int, list[NewEvent]]
-    """By partition."""
-    profiles: dict[bytes, ProfileKey | None]
-    tracking: Tracking | None = None
-
-
 Entry = Delivery | Insertion
-Positions = dict[int, range]
 Answer = list[Outcome] | Positions | IntegrityError
 """Of a delivery each event's outcome, of an insertion its positions or its refusal."""
-
-Heads = dict[int, Head]
 
 MOST_KNOWN = 100_000
 """Streams of the store whose lengths are remembered, about: 15 MB."""
@@ -71,9 +56,15 @@ class LogWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ends: dict[int, _End] = {}
+        self._unanswered: tuple[Commit, list[Answer]] | None = None
 
-    def write(self, entries: Sequence[Entry]) -> list[Answer]:
-        """Store a group durably; answer each entry."""
+    def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Answer]:
+        """Store a group durably; answer each entry.
+
+        `again` if the connection was lost when this group was written last: it is
+        stored now, unless it is found to be.
+        """
+        lost, self._unanswered = self._unanswered if again else None, None
         deliveries = [e for e in entries if isinstance(e, Delivery)]
         insertions = [e for e in entries if isinstance(e, Insertion)]
         shares = self._shares(deliveries)
@@ -81,14 +72,19 @@ class LogWriter:
             # All in one order: two groups that wait for each other would wait for ever.
             partitions = {*shares, *(p for one in insertions for p in one.shares)}
             heads = {p: self._lock(connection, p) for p in sorted(partitions)}
+            if lost and lost[0].happened(heads):
+                return lost[1]
             for partition, share in shares.items():
                 _append(heads[partition], share)
-            inserted = iter(_insert(heads, insertions))
+            inserted = iter(insert_each(heads, insertions))
+            outcomes = iter(_outcomes(deliveries, shares.values()))
+            answers: list[Answer] = [
+                next(outcomes if isinstance(e, Delivery) else inserted) for e in entries
+            ]
+            self._unanswered = Commit.of(heads), answers
+        self._unanswered = None
         self._ends |= {p: _End(h.position, h.chain, h.known) for p, h in heads.items()}
-        outcomes = iter(_outcomes(deliveries, shares.values()))
-        return [
-            next(outcomes if isinstance(e, Delivery) else inserted) for e in entries
-        ]
+        return answers
 
     def _lock(self, connection: Connection, partition: int) -> Head:
         """Take a partition, remembering its streams if nobody wrote since we did."""
@@ -233,57 +229,6 @@ def _stored(
                 row.position,
             )
     return found
-
-
-def _insert(heads: Heads, insertions: Sequence[Insertion]) -> list[Answer]:
-    """Write insertions together; where that fails, each on its own."""
-    try:
-        return _insert_all(heads, insertions)
-    except DatabaseIntegrityError as error:
-        if len(insertions) == 1:
-            return [IntegrityError(str(error.orig))]
-    return [answer for one in insertions for answer in _insert(heads, [one])]
-
-
-def _insert_all(heads: Heads, insertions: Sequence[Insertion]) -> list[Answer]:
-    if not insertions:
-        return []
-    (connection,) = {head.connection for head in heads.values()}
-    with connection.begin_nested() as savepoint:
-        before = {partition: head.place() for partition, head in heads.items()}
-        try:
-            answers: list[Answer] = [_insert_one(heads, one) for one in insertions]
-        except BaseException:
-            savepoint.rollback()
-            for partition, place in before.items():
-                heads[partition].go_back(place)
-            raise
-    return answers
-
-
-def _insert_one(heads: Heads, insertion: Insertion) -> Positions:
-    positions = {}
-    for partition, new in insertion.shares.items():
-        if insertion.tracking is not None:
-            _track(heads[partition], insertion.tracking)
-        positions[partition] = heads[partition].append(new, insertion.profiles)
-    return positions
-
-
-def _track(head: Head, position: Tracking) -> None:
-    """Move a tracking position forward; anything else is an IntegrityError."""
-    key = {"partition": head.partition, "application_name": position.application_name}
-    of_key = [tracking.c[name] == value for name, value in key.items()]
-    moved = head.connection.execute(
-        update(tracking)
-        .where(*of_key, tracking.c.notification_id < position.notification_id)
-        .values(notification_id=position.notification_id)
-    )
-    if not moved.rowcount:
-        # Either it is the first, or the key exists and this one is not ahead of it.
-        head.connection.execute(
-            insert(tracking).values(**key, notification_id=position.notification_id)
-        )
 
 
 def _count(head: Head, names: Counter[str]) -> None:

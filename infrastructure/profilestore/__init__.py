@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from profilestore.domain.errors import DamagedDeliveryError as DamagedDeliveryError
     from profilestore.domain.errors import DamagedStoreError as DamagedStoreError
     from profilestore.domain.errors import InvalidArgumentError as InvalidArgumentError
+    from profilestore.domain.errors import LeftUnstoredError as LeftUnstoredError
     from profilestore.domain.errors import NotFoundError as NotFoundError
     from profilestore.domain.errors import ProfileNotFoundError as ProfileNotFoundError
     from profilestore.domain.errors import ProfileStoreError as ProfileStoreError
@@ -58,6 +59,7 @@ _HOMES = {
         "DamagedDeliveryError",
         "DamagedStoreError",
         "InvalidArgumentError",
+        "LeftUnstoredError",
         "NotFoundError",
         "ProfileNotFoundError",
         "ProfileStoreError",

@@ -45,8 +45,8 @@ def back_up(
     The store may be of an older schema, and in use: writers are not held up. The file
     is there once it is whole, checked and synced; until then it is `FILE.partial`,
     which a process that is killed leaves behind. Raise InvalidArgumentError if one of
-    both is there or the store is not in SQLite, DamagedStoreError if what was copied is
-    damaged, StoreUnavailableError or OSError if it cannot be written.
+    both is there, its directory is not or the store is not in SQLite, DamagedStoreError
+    if what was copied is damaged, StoreUnavailableError if it cannot be written.
     """
     if source.backend.url.get_backend_name() != "sqlite":
         raise InvalidArgumentError(
@@ -74,13 +74,24 @@ def _partial(file: Path) -> Iterator[Path]:
     except FileExistsError:
         rule = "is there: another backup is being made, or was killed; then delete it"
         raise InvalidArgumentError(str(partial), rule) from None
+    except (FileNotFoundError, NotADirectoryError):
+        rule = f"{file.parent} is no directory; make it, or name a file elsewhere"
+        raise InvalidArgumentError(str(file), rule) from None
+    except OSError as error:
+        raise _unwritten(partial, error) from error
     try:
         yield partial
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(f"{partial}: {error}") from error
+    except (sqlite3.Error, OSError) as error:
+        raise _unwritten(partial, error) from error
     finally:
         for rest in ("", "-journal", "-wal", "-shm"):
             partial.with_name(partial.name + rest).unlink(missing_ok=True)
+
+
+def _unwritten(partial: Path, error: Exception) -> StoreUnavailableError:
+    cause = getattr(error, "strerror", None) or error
+    hint = "see that it may be written there, and that there is space"
+    return StoreUnavailableError(f"{partial}: {cause}; {hint}")
 
 
 def _refuse(file: Path) -> None:
@@ -124,9 +135,10 @@ def _check(partial: Path, ends: dict[int, End]) -> None:
     copy = Database.connect(url, create=False)
     try:
         with copy.read() as connection:
-            if check_ends(connection) != ends:
-                raise DamagedStoreError("the copy has another end than the store")
             current = schema.find(connection) == SCHEMA
+            read = read_ends if current else check_ends  # where we cannot verify
+            if read(connection) != ends:
+                raise DamagedStoreError("the copy has another end than the store")
         if current:
             copy.ready(create=False)
             if fault := verify(copy).fault:

@@ -1,11 +1,14 @@
 """A whole store copied into an empty database, of either engine."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
 from profilestore.domain.errors import DamagedStoreError
+from profilestore.domain.text import storable
 from profilestore.infrastructure.log import schema
 from profilestore.infrastructure.log.bulk import insert_rows
 from profilestore.infrastructure.log.database import Database
@@ -53,8 +56,9 @@ def copy_store(
     """Copy a store as it is at one moment into a database that has none.
 
     Both may be of either engine, and the source in use. All is as in the source:
-    partitions, positions, versions, times, digests, chains, the quarantine, counts. It
-    is one transaction: whatever breaks it off leaves the target empty. Raise
+    partitions, positions, versions, times, digests, chains, the quarantine, counts; but
+    U+0000 in what stands beside the log is escaped, as it is when it comes today. It is
+    one transaction: whatever breaks it off leaves the target empty. Raise
     SchemaMismatchError if the target is not empty, DamagedStoreError if what was read
     back is not what the source has.
     """
@@ -83,14 +87,38 @@ def _copy(
     count: Callable[[Table, int], None],
 ) -> int:
     """Copy a table in the order of its key; answer the number of rows."""
-    size, copied = PAGES[table], 0
-    query = select(table).order_by(*table.primary_key.columns)
-    streaming = query.execution_options(yield_per=size)
-    for page in reading.execute(streaming).partitions():
+    copied = 0
+    for page in _READ.get(table, _pages)(reading, table):
         insert_rows(writing, table, page)
         copied += len(page)
         count(table, len(page))
     return copied
+
+
+def _pages(reading: Connection, table: Table) -> Iterator[Sequence[Any]]:
+    query = select(table).order_by(*table.primary_key.columns)
+    streaming = query.execution_options(yield_per=PAGES[table])
+    yield from reading.execute(streaming).partitions()
+
+
+def _escaped(reading: Connection, table: Table) -> Iterator[Sequence[Any]]:
+    """Read rows whose texts schema 0001 kept as they came, also with U+0000 in them."""
+    for page in _pages(reading, table):
+        yield [
+            tuple(storable(v) if isinstance(v, str) else v for v in row) for row in page
+        ]
+
+
+def _counted(reading: Connection, table: Table) -> Iterator[Sequence[Any]]:
+    """Read counts by name: a name may have been counted as it came, and escaped."""
+    counts: Counter[tuple[int, str]] = Counter()
+    for page in _escaped(reading, table):
+        for partition, name, count in page:
+            counts[partition, name] += count
+    yield [(*key, count) for key, count in counts.items()]
+
+
+_READ = {quarantine: _escaped, ignored: _counted}
 
 
 def _check(reading: Connection, writing: Connection, copied: dict[Table, int]) -> None:

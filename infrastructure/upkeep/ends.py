@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from profilestore.domain.errors import DamagedStoreError
 from profilestore.infrastructure.log.schema import GENESIS
-from profilestore.infrastructure.log.tables import events, heads
+from profilestore.infrastructure.log.tables import events
 
 
 class End(NamedTuple):
@@ -18,10 +18,10 @@ class End(NamedTuple):
 
 
 def read_ends(connection: Connection) -> dict[int, End]:
-    """Read where each partition ends, by its head."""
-    head = heads.c
-    query = select(head.partition, head.position, head.chain, head.recorded_at)
-    return {partition: End(*end) for partition, *end in connection.execute(query)}
+    """Read where each partition ends, by its head: raw, as its owner left it."""
+    query = "SELECT partition, position, chain, recorded_at FROM heads"
+    found = connection.exec_driver_sql(query)
+    return {partition: End(*end) for partition, *end in found}
 
 
 def check_ends(connection: Connection) -> dict[int, End]:

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from profilestore.infrastructure.log.database import Database
 
+from .ends import End, read_ends
+
 PAGE = 2000
 """Positions of one page."""
 CHUNK = 200
@@ -39,8 +41,8 @@ _PAGE = """
     ORDER BY e.position
 """
 
-_ENDS = """
-    SELECT h.partition, h.position, h.chain, h.recorded_at,
+_OUTSIDE = """
+    SELECT h.partition,
         (SELECT e.position FROM events AS e WHERE e.partition = h.partition
             AND e.position < 1 ORDER BY e.position LIMIT 1),
         (SELECT e.position FROM events AS e WHERE e.partition = h.partition
@@ -56,24 +58,27 @@ _EMPTY_STREAM = """
 """
 
 
-class End(NamedTuple):
+class Bounds(NamedTuple):
     """Where a partition's head says that its log ends, and events that lie outside."""
 
-    position: int
-    chain: bytes
-    recorded_at: int
+    end: End
     below: Any
     """The lowest position below 1, if there is one."""
     beyond: Any
     """The lowest position beyond the head, if there is one."""
 
 
-def ends(database: Database) -> dict[int, End]:
+def bounds(database: Database) -> dict[int, Bounds]:
     """Read each partition's end, all as of one moment; what is no head is left out."""
     with database.read() as connection:
-        found = {row[0]: End(*row[1:]) for row in _run(connection, _ENDS)}
+        outside = {partition: of for partition, *of in _run(connection, _OUTSIDE)}
+        ends = read_ends(connection)
     shape = (int, bytes, int)
-    return {p: e for p, e in found.items() if tuple(map(type, e[:3])) == shape}
+    return {
+        partition: Bounds(end, *outside[partition])
+        for partition, end in ends.items()
+        if tuple(map(type, end)) == shape
+    }
 
 
 def rows(

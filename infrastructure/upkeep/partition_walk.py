@@ -15,7 +15,7 @@ from profilestore.infrastructure.log.logged_event import digest, link
 from profilestore.infrastructure.log.schema import GENESIS
 
 from .checkpoint_file import CheckpointReader, CheckpointWriter
-from .log_rows import PAGE, End, has_empty_stream, rows
+from .log_rows import PAGE, Bounds, has_empty_stream, rows
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class PartitionWalk:
         self._recorded_at = 0
 
     def faults(
-        self, end: End | None, progress: Callable[[int], None]
+        self, bounds: Bounds | None, progress: Callable[[int], None]
     ) -> Iterator[Fault]:
         """Find faults: the first has the first bad position, the others follow from it.
 
         A stream without events is a fault at the position after the last.
         """
-        if end is None:
+        if bounds is None:
             yield self._fault(1, "the partition has no head, or none that can be read")
             return
-        if end.below is not None:
-            position = end.below if isinstance(end.below, int) else 0
-            yield self._fault(position, f"an event has the position {end.below!r}")
-        yield from self._events(end.position, progress)
-        yield from self._outside(end)
+        if bounds.below is not None:
+            position = bounds.below if isinstance(bounds.below, int) else 0
+            yield self._fault(position, f"an event has the position {bounds.below!r}")
+        yield from self._events(bounds.end.position, progress)
+        yield from self._outside(bounds)
         had = self._reader.positions[self.partition] if self._reader else 0
         if had > self.position:
             yield self._next(f"the log ends before it, the checkpoint has {had}")
@@ -92,13 +92,14 @@ class PartitionWalk:
             if self._writer:
                 self._writer.add(self.partition, self.position, self.chain)
 
-    def _outside(self, end: End) -> Iterator[Fault]:
+    def _outside(self, bounds: Bounds) -> Iterator[Fault]:
         """Compare the head with the last event."""
-        if end.beyond is not None:
-            position = end.beyond if isinstance(end.beyond, int) else end.position + 1
-            what = f"there is an event at {end.beyond!r}, the head is at {end.position}"
+        end, beyond = bounds.end, bounds.beyond
+        if beyond is not None:
+            position = beyond if isinstance(beyond, int) else end.position + 1
+            what = f"there is an event at {beyond!r}, the head is at {end.position}"
             yield self._fault(position, what)
-        if end[:3] != (self.position, self.chain, self._recorded_at):
+        if end != (self.position, self.chain, self._recorded_at):
             yield self._fault(self.position, "the head is not that of the last event")
 
     def _altered(self, row: Sequence[Any]) -> str | None:

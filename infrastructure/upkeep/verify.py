@@ -9,7 +9,7 @@ from typing import Any
 from profilestore.infrastructure.log.database import Database
 
 from .checkpoint_file import CheckpointReader, CheckpointWriter
-from .log_rows import End, ends, strangers
+from .log_rows import Bounds, bounds, strangers
 from .partition_walk import Fault, PartitionWalk
 
 Progress = Callable[[int, int], None]
@@ -58,10 +58,10 @@ def verify(
         reader = writer = None
         if against is not None:
             reader = files.enter_context(CheckpointReader(against, database.partitions))
-        found = ends(database)
+        found = bounds(database)
         if checkpoint is not None:
             positions = [
-                found[n].position if n in found else 0
+                found[n].end.position if n in found else 0
                 for n in range(database.partitions)
             ]
             writer = files.enter_context(CheckpointWriter(checkpoint, positions))
@@ -81,12 +81,12 @@ def verify(
 
 def _faults(
     walks: Sequence[PartitionWalk],
-    found: Mapping[int, End],
+    found: Mapping[int, Bounds],
     progress: Progress,
     verified: list[Verified],
 ) -> Generator[Fault, None, None]:
     """Walk along each partition; those without a fault are `verified`."""
-    done, total = 0, sum(end.position for end in found.values())
+    done, total = 0, sum(of.end.position for of in found.values())
 
     def report(position: int) -> None:
         progress(done + position, total)

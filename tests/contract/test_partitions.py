@@ -1,6 +1,9 @@
 """What makes a partition fit to live on a machine of its own."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import event as sqlalchemy_event
@@ -40,9 +43,9 @@ def test_no_sequence_numbers_anything(url: str) -> None:
     assert names == []
 
 
-def test_appends_and_answers_name_their_partition_in_every_statement(
-    store: ProfileStore, url: str
-) -> None:
+@contextmanager
+def heard(store: ProfileStore) -> Iterator[list[str]]:
+    """Hear the statements that a store sends to its database."""
     statements: list[str] = []
 
     def note(_: Connection, __: object, statement: str, *___: object) -> None:
@@ -52,15 +55,34 @@ def test_appends_and_answers_name_their_partition_in_every_statement(
     engines = {backend.writer, backend.reader}
     for engine in engines:
         sqlalchemy_event.listen(engine, "before_cursor_execute", note)
-    store.append([event(n, f"p{n % 9}") for n in range(30)])
-    store.append([event(n, f"p{n % 9}") for n in range(20, 40)])
-    store.append([b"{", event(1, revision=5), event(7, name="message.x")])
-    store.current(SPACE, "p1")
-    store.profile(SPACE, "p1", valid_at=None)
-    list(store.quarantine.naming(store.key(SPACE, "p1")))
-    store.feed(partition=0)
+    yield statements
     for engine in engines:
         sqlalchemy_event.remove(engine, "before_cursor_execute", note)
+
+
+def test_the_current_profile_is_one_statement(store: ProfileStore, url: str) -> None:
+    """Which is one round trip: no transaction is begun for it, none ended."""
+    store.append([event(n, f"p{n % 3}") for n in range(30)])
+
+    with heard(store) as statements:
+        store.current(SPACE, "p1")
+        store.current(SPACE, "p1", valid_at=datetime.now(UTC))
+        store.profile(SPACE, "p1")
+
+    assert len(statements) == 3
+
+
+def test_appends_and_answers_name_their_partition_in_every_statement(
+    store: ProfileStore, url: str
+) -> None:
+    with heard(store) as statements:
+        store.append([event(n, f"p{n % 9}") for n in range(30)])
+        store.append([event(n, f"p{n % 9}") for n in range(20, 40)])
+        store.append([b"{", event(1, revision=5), event(7, name="message.x")])
+        store.current(SPACE, "p1")
+        store.profile(SPACE, "p1", valid_at=None)
+        list(store.quarantine.naming(store.key(SPACE, "p1")))
+        store.feed(partition=0)
 
     ours = {table.name for table in metadata.sorted_tables} - GLOBAL
     hot = [

@@ -12,7 +12,8 @@ from eventsourcing.persistence import StoredEvent
 from profilestore import ProfileStore
 from profilestore.domain.identity import ProfileKey, home_of
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.logged_event import LoggedEvent
+from profilestore.infrastructure.log.head import NewEvent
+from profilestore.infrastructure.log.insertion import Insertion
 from profilestore.infrastructure.upkeep.verify import Fault, verify
 from tests.forgery import History, change, drop_triggers
 from tests.simple_events import SPACE, event
@@ -91,7 +92,7 @@ def test_streams_of_no_profile_may_begin_where_they_like(
         stream = uuid4()
         for version in (first, first + 1, first + 7):
             of_library = StoredEvent(stream, version, "topic", b"state")
-            store.recorder_of(0).insert_events([of_library])
+            store.recorder.insert_events([of_library])
 
     assert fault(database) is None
 
@@ -280,10 +281,9 @@ def test_a_profile_lives_in_its_partition(
         pytest.skip("there is no other partition")
     ann = ProfileKey(SPACE, "ann")
     abroad = (home_of(ann.stream_id, store.partitions) + 1) % store.partitions
-    stray = LoggedEvent(
-        ann.stream_id, 1, "profile.update", b"{}", ann, "e1", revision=0, occurred_at=0
-    )
-    store.recorder_of(abroad).insert_events([stray])
+    id_ = ann.stream_bytes
+    stray = NewEvent(id_, 1, b"e1", "profile.update", 0, 0, b"{}")
+    store._committer.commit(Insertion({abroad: [stray]}, {id_: ann}))  # noqa: SLF001 - no port takes it
 
     assert fault(database) == (abroad, ends(store)[abroad])
 

@@ -4,7 +4,7 @@ import random
 from multiprocessing.connection import Connection
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, null, select
 
 from profilestore import ProfileStore
 from profilestore.infrastructure.log import head, schema, sqlite, tables
@@ -34,7 +34,8 @@ def append_deferred(url: str, first: int, count: int, size: int) -> None:
 def append_unlocked(url: str, first: int, count: int, size: int) -> None:
     """Append without waiting for the head of the log."""
     own = (tables.heads.c[name] for name in ("position", "chain", "recorded_at"))
-    head._HEAD = select(*own).where(tables.heads.c.partition == bindparam("of"))
+    unlocked = select(*own, null()).where(tables.heads.c.partition == bindparam("of"))
+    head._HEAD = unlocked
     append(url, first, count, size)
 
 

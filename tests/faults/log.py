@@ -10,7 +10,8 @@ from profilestore.domain.envelope import read_event
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.head import Head, NewEvent
-from profilestore.infrastructure.log.writer import Delivery, Insertion, LogWriter
+from profilestore.infrastructure.log.insertion import Insertion
+from profilestore.infrastructure.log.writer import Delivery, LogWriter
 from tests.simple_events import event, rows
 
 
@@ -34,8 +35,10 @@ def stored_numbers(url: str) -> list[int]:
 
 
 @contextmanager
-def committing(url: str, queue_events: int = 1000) -> Iterator[Committer]:
-    database = Database.open(url)
+def committing(
+    url: str, queue_events: int = 1000, busy_seconds: float = 60
+) -> Iterator[Committer]:
+    database = Database.open(url, busy_seconds=busy_seconds)
     committer = Committer(LogWriter(database), queue_events=queue_events)
     yield committer
     committer.close()

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
@@ -11,15 +12,18 @@ from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import IntegrityError
+from sqlalchemy.exc import OperationalError
 
 from profilestore import (
     ProfileStore,
     StorageError,
+    StoreBusyError,
     StoreOverloadedError,
     StoreUnavailableError,
 )
 from profilestore.domain.admission import Outcome
 from profilestore.domain.receipt import Receipt
+from profilestore.infrastructure.log import committer as committer_module
 from profilestore.infrastructure.log import writer as writer_module
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
@@ -152,6 +156,42 @@ def test_what_was_taken_before_close_is_stored_and_nothing_after_it(
 
     assert all(ticket.wait(0) for ticket in taken)
     assert sorted(stored_numbers(either_url)) == list(range(len(taken)))
+
+
+def test_each_caller_of_a_group_that_fails_has_an_error_of_its_own(
+    either_url: str,
+) -> None:
+    """What one adds to its error, a traceback or a note, no other sees."""
+    with (
+        committing(either_url, busy_seconds=0.2) as committer,
+        held_head(either_url),
+    ):
+        tickets = [committer.submit(delivery(n)) for n in range(20)]
+        errors = [error_of(ticket) for ticket in tickets]
+
+    assert len({id(error) for error in errors}) == 20
+    lengths = set()
+    for error in errors:
+        assert isinstance(error, StoreBusyError)
+        assert error.waited_seconds == 0.2
+        assert isinstance(error.__cause__, OperationalError)
+        lengths.add(len(traceback.extract_tb(error.__traceback__)))
+    assert len(lengths) <= 2  # two groups at most
+
+
+def test_one_error_for_all_grows_with_each_caller(
+    either_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: without a copy for each."""
+    monkeypatch.setattr(committer_module, "copy", lambda error: error)
+    with (
+        committing(either_url, busy_seconds=0.2) as committer,
+        held_head(either_url),
+    ):
+        tickets = [committer.submit(delivery(n)) for n in range(20)]
+        errors = [error_of(ticket) for ticket in tickets]
+
+    assert len({id(error) for error in errors}) <= 2
 
 
 def test_a_closed_store_takes_nothing_more(either_url: str) -> None:

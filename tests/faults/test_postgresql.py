@@ -1,5 +1,7 @@
 """A PostgreSQL server that crashes, ends sessions, loses answers, or is not durable."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,8 +12,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.sql import SQL
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from profilestore import (
+    LeftUnstoredError,
     ProfileStore,
     StoreBusyError,
     StoreUnavailableError,
@@ -20,12 +25,14 @@ from profilestore.infrastructure.log import postgresql as postgresql_module
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.head import Head
 from tests.faults.log import (
+    delivery,
+    error_of,
     held_head,
     stored_numbers,
 )
 from tests.faults.sources import sources
 from tests.postgresql import Server, plain
-from tests.simple_events import event, rows
+from tests.simple_events import SPACE, event, rows
 
 
 @pytest.fixture
@@ -59,6 +66,47 @@ def test_answered_before_it_is_durable_it_is_lost_in_a_crash(
         server.start()
 
     assert rows(server_url, "SELECT position FROM events") == []
+
+
+def test_a_restart_of_the_server_is_no_error_to_who_asks(
+    server: Server, server_url: str
+) -> None:
+    """The connections that were kept are lost: the question is asked on another."""
+    with ProfileStore.open(server_url) as store:
+        store.append([event(1)])
+        key = store.key(SPACE, "joe")
+        questions: list[Callable[[], object]] = [
+            lambda: store.current(*key).to_json(),
+            lambda: store.profile(*key).version,
+            lambda: store.feed().position,
+            store.stats,
+            lambda: list(store.quarantine.entries()),
+        ]
+        before = [ask() for ask in questions]
+        for ask, answer in zip(questions, before, strict=True):
+            server.stop("fast")
+            server.start()
+            assert ask() == answer
+        server.stop("fast")
+        server.start()
+        assert store.append([event(2)]).accepted == 1
+
+
+def test_asked_only_once_a_lost_connection_is_an_error(
+    server: Server, server_url: str
+) -> None:
+    """The control of the test above, for a single query and for a transaction."""
+    database = Database.open(server_url)
+    server.stop("fast")
+    server.start()
+    with pytest.raises(StoreUnavailableError):
+        database._ask(select(1), None)
+    database.ask(select(1))
+    server.stop("fast")
+    server.start()
+    with pytest.raises(OperationalError):
+        database._begin(database.backend.reader, 0, again=False)
+    database.close()
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
@@ -115,6 +163,60 @@ def test_commits_stay_durable_when_the_servers_settings_change(
             store.append([event(2)])
             server.stop("immediate")
             server.start()
+
+    assert stored_numbers(server_url) == [1, 2]
+
+
+@contextmanager
+def hung(owner: psycopg.Connection) -> Iterator[None]:
+    """Stop the server's processes that serve a store, so that they say nothing."""
+    found = owner.execute(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'profilestore'"
+    ).fetchall()
+    for (pid,) in found:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for (pid,) in found:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_store_closes_though_its_server_does_not_answer(
+    owner: psycopg.Connection, server_url: str
+) -> None:
+    """And says how much may be lost by that; what waited is told, too."""
+    store = ProfileStore.open(server_url)
+    store.append([event(1)])
+    committer = store._committer
+    committer._wait_seconds = 0.5
+    with hung(owner):
+        writing = committer.submit(delivery(2, 3))
+        while committer._queue:
+            time.sleep(0.01)  # until it is being written
+        waiting = committer.submit(delivery(4))
+        with pytest.raises(LeftUnstoredError, match="3 events") as caught:
+            store.close()
+        assert caught.value.events == 3
+        with pytest.raises(LeftUnstoredError, match="3 events"):
+            waiting.wait(0)
+    error_of(writing)
+
+    assert stored_numbers(server_url) in ([1], [1, 2, 3])
+
+
+def test_without_a_bound_a_store_is_never_closed(
+    owner: psycopg.Connection, server_url: str
+) -> None:
+    """The control of the test above: closing ends when the server goes on."""
+    store = ProfileStore.open(server_url)
+    store.append([event(1)])
+    store._committer._wait_seconds = 600
+    with hung(owner):
+        store._committer.submit(delivery(2))
+        closing = Thread(target=store.close)
+        closing.start()
+        closing.join(1)
+        assert closing.is_alive()
+    closing.join()
 
     assert stored_numbers(server_url) == [1, 2]
 

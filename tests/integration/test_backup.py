@@ -181,6 +181,18 @@ def test_a_backup_overwrites_nothing(shell: Shell, url: str) -> None:
     assert "name a new file" in shell.fails(2, "--database", url, "backup", "link")
 
 
+def test_a_file_that_cannot_be_there_is_said(
+    store: ProfileStore, url: str, shell: Shell
+) -> None:
+    """A directory that is none is a slip of who asks; the rest is the disk's."""
+    (shell.directory / "file").touch()
+    for directory in ("nowhere", "file"):
+        line = shell.fails(2, "--database", url, "backup", f"{directory}/copy")
+        assert f"{directory} is no directory; make it" in line
+    line = shell.fails(6, "--database", url, "backup", "x" * 300)
+    assert "File name too long; see that it may be written there" in line
+
+
 def test_a_store_of_an_older_schema_is_backed_up_before_its_upgrade(
     shell: Shell,
 ) -> None:
@@ -298,12 +310,4 @@ def test_what_is_no_store_in_a_file_is_refused(
     rows(f"sqlite:///{tmp_path / 'other.db'}", "CREATE TABLE people (name)")
     line = shell.fails(6, "--database", "sqlite:///other.db", "backup", "copy")
     assert "people" in line
-    assert "copy" in shell.fails(
-        1, "backup", "no/such/copy", PROFILESTORE_DATABASE=_made(shell)
-    )
     assert list(shell.directory.glob("copy*")) == []
-
-
-def _made(shell: Shell) -> str:
-    ProfileStore.init(f"sqlite:///{shell.directory / 'made.db'}")
-    return "sqlite:///made.db"

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from profilestore import (
     DamagedStoreError,
     ProfileStore,
     SchemaMismatchError,
+    StorageError,
     blame,
     current_profile,
     deletion_status,
@@ -171,6 +173,44 @@ def test_a_copy_of_a_busy_store_is_of_one_moment(
         state = list(events.columns.keys()).index("state")
         assert before <= {json.loads(row[state])["payload"]["n"] for row in rows}
         assert copied.events == len(rows) < len(contents(url)["events"])
+
+
+def keep_as_it_came(url: str) -> None:
+    """Put U+0000 where schema 0001 kept it, beside a name that was escaped since."""
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as owner:
+        owner.execute("UPDATE quarantine SET ingress = 'file:a' || char(0) || 'b'")
+        owner.execute("INSERT INTO ignored VALUES (0, 'chat.' || char(0), 3)")
+    owner.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql"])
+def test_what_an_older_schema_kept_as_it_came_is_escaped_in_a_copy(
+    kind: str, store: ProfileStore, url: str, new_url: Callable[[str], str]
+) -> None:
+    store.append([event(1), {"name": "profile.merge"}, event(2, name="chat.\0")])
+    keep_as_it_came(url)
+
+    copy(url, there := new_url(kind))
+
+    with ProfileStore.open(there) as other:
+        assert other.stats()["ignored"] == {"chat.\\x00": 4}
+        (entry,) = other.quarantine.entries()
+        assert entry.ingress == "file:a\\x00b"
+
+
+def test_as_it_came_it_cannot_be_copied_to_postgresql(
+    store: ProfileStore,
+    url: str,
+    new_url: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control of the test above."""
+    store.append([event(1), {"name": "profile.merge"}])
+    keep_as_it_came(url)
+    monkeypatch.setattr(copying, "storable", lambda text: text)
+
+    with pytest.raises(StorageError):
+        copy(url, new_url("postgresql"))
 
 
 @pytest.mark.parametrize("kind", ["file", "postgresql"])

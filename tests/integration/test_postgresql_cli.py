@@ -161,6 +161,28 @@ def test_a_url_that_is_none_does_not_show_its_password(url: str) -> None:
     assert SECRET not in repr(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "url"),
+    [
+        ("'prepare_threshold' is no option", "{}&prepare_threshold=abc"),
+        ("'autocommit' is no option", "{}&autocommit=1"),
+        ("'foo' is no option", "{}&foo=1"),
+        ("'sslmode' is given 2 times", "{}&sslmode=disable&sslmode=require"),
+        ("has a %00", "{}&application_name=%00"),
+        ("has a %00", "postgresql://someone@host/data%00base"),
+        ("has a %00", "sqlite:///a%00b.db"),
+    ],
+)
+def test_odd_options_of_a_url_are_one_clear_line(
+    shell: Shell, new_url: Callable[[str], str], said: str, url: str
+) -> None:
+    """Also where there is a server, and a store, which would take the rest."""
+    there = new_url("postgresql-1")
+    for command in (("stats",), ("init",), ("append",)):
+        assert said in shell.fails(2, "--database", url.format(there), *command)
+    assert shell.json("--database", f"{there}&sslmode=prefer", "stats")["profiles"] == 0
+
+
 def test_no_command_shows_the_password_of_a_bad_url(shell: Shell) -> None:
     url = f"mysql://someone:{SECRET}@host/database"
     for command in (("stats",), ("init",), ("backup", "copy"), ("copy-to", url)):

@@ -1,6 +1,7 @@
 """Quarantine: replayed when it can be, discarded as a fact; export shows it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,6 +80,26 @@ def test_purge_forgets_the_bytes_but_not_that_they_were_there(
 
     (left,) = store.quarantine.entries(settled=True)
     assert (left.id, left.rejection.text) == (entry.id, b"")
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-8"])
+def test_what_was_purged_and_comes_again_is_kept_again(
+    kind: str, new_url: Callable[[str], str]
+) -> None:
+    """It is still discarded, by whom and why is known; and others are left alone."""
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append(b"[1, 2]")
+        for entry in list(store.quarantine.entries()):
+            store.quarantine.discard(entry.id, by="ann", why="personal", purge=True)
+
+        store.append(b"[1, 1]")
+
+        kept = {e.rejection.text: e for e in store.quarantine.entries(settled=True)}
+    assert set(kept) == {b"1", b""}
+    assert kept[b"1"].deliveries == 3
+    settlement = kept[b"1"].settlement
+    assert settlement is not None
+    assert (settlement.settled, settlement.why) == ("discarded", "personal")
 
 
 @pytest.mark.parametrize("id_", ["zz", "", "%"])

@@ -1,7 +1,9 @@
 """A checkpoint is a cache: with it or without, the answer is the same bytes."""
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from profilestore import Cut, ProfileNotFoundError, ProfileStore, current_profile
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.infrastructure import questions as module
+from profilestore.infrastructure.log import checkpoints as module
 from profilestore.infrastructure.log.checkpoints import Checkpoints
 from profilestore.projections.current import current_from
 from tests.histories import as_json, deliveries_of, histories
@@ -109,6 +111,32 @@ def test_a_long_profile_is_answered_from_checkpoints(
     assert late.to_json() == current_profile(store.profile(SPACE, "joe")).to_json()
 
 
+def test_a_checkpoint_spares_reading_what_is_before_it(
+    new_url: Callable[[str], str],
+) -> None:
+    """PostgreSQL takes the index that leads to what is later, whatever it has counted."""
+    with ProfileStore.open(new_url("postgresql-1")) as store:
+        store.append([minute(n) for n in range(2000)])
+        store.current(SPACE, "joe")
+        asked = {
+            "partition": 0,
+            "stream_id": store.key(SPACE, "joe").stream_bytes,
+            "updates": "merge",
+            "fold": module.FOLD,
+            "then": module.LAST,
+            "most": module.LONG,
+        }
+        with store._database.read() as connection:  # noqa: SLF001 - there is no other way
+            look = module._LOOK.compile(dialect=connection.dialect)  # noqa: SLF001
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN {look}", look.construct_params(asked)
+            )
+            told = "".join(row[0] for row in plan)
+
+    assert "events_by_time" in told
+    assert "events_by_version" not in told
+
+
 def test_a_long_profile_goes_on_from_its_last_checkpoint(
     store: ProfileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +193,57 @@ def test_a_busy_database_keeps_no_reader_waiting(
         assert answer.revision == 499
         assert not used(store, store._checkpoints, store.key(SPACE, "joe"), Cut())  # noqa: SLF001
         other.rollback()
+
+
+def wait_for_a_writer_of_the_same_process(store: ProfileStore) -> bool:
+    """Ask for a long profile while all that may write do; say if they were waited for.
+
+    They write until it is answered, or for some seconds if it is not.
+    """
+    answered, writers = Event(), store._database.backend.places._value  # noqa: SLF001
+    writing, waited = Barrier(writers + 1), []
+
+    def write() -> None:
+        with store._database.write():  # noqa: SLF001
+            writing.wait()
+            waited.append(not answered.wait(5))
+
+    threads = [Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    writing.wait()
+    assert store.current(SPACE, "joe").revision == 499
+    answered.set()
+    for thread in threads:
+        thread.join()
+    return any(waited)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_who_asks_does_not_wait_for_the_writers_of_its_process(
+    new_url: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for their turn before it."""
+    monkeypatch.setattr(module, "LONG", 200)
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append([minute(n) for n in range(500)])
+        assert not wait_for_a_writer_of_the_same_process(store)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_in_the_queue_of_the_pool_who_asks_waits_for_the_writers(
+    new_url: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: as if there were a place for each."""
+    monkeypatch.setattr(module, "LONG", 200)
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append([minute(n) for n in range(500)])
+        monkeypatch.setattr(
+            store._database.backend.places,  # noqa: SLF001
+            "acquire",
+            lambda timeout: True,  # noqa: ARG005
+        )
+        assert wait_for_a_writer_of_the_same_process(store)
 
 
 def test_unknown_is_unknown_with_checkpoints_too(
