@@ -34,6 +34,10 @@ from .log.schema import Prepared
 from .log.stats import count
 from .log.writer import Delivery, LogWriter
 from .questions import Questions
+from .readmodels.check import Difference
+from .readmodels.rebuild import Progress as Steps
+from .readmodels.rebuild import Rebuilt
+from .readmodels.warmer import Warmer
 
 Progress = Callable[[Receipt], None]
 
@@ -204,9 +208,60 @@ class ProfileStore(Questions, Application[UUID]):
         self._feed.check(partition)
         return LogRecorder(self._database, self._committer, partition)
 
+    def rebuild(
+        self,
+        *,
+        updates: str | None = None,
+        jobs: int = 1,
+        progress: Steps = lambda _, __: None,
+    ) -> Rebuilt:
+        """Derive the read models anew: of the store's update policies, and all in use.
+
+        The store can be used meanwhile: what was there is read until the new is whole.
+        Broken off, it is gone on with the next time. With several `jobs` as many
+        processes do the work. `progress` is told the events that are folded, and those
+        there are.
+        """
+        return self.read_models.rebuild(
+            self._policies(updates), jobs=jobs, progress=progress
+        )
+
+    def check(
+        self,
+        *,
+        updates: str | None = None,
+        sample: int | None = None,
+        progress: Steps = lambda _, __: None,
+    ) -> Iterator[Difference]:
+        """Compare what lists and counts are read from with the fold of the log.
+
+        Of so many profiles chosen by chance if there is a `sample`. `progress` is told
+        the profiles that are compared, and those to be.
+        """
+        for policy in sorted(self._policies(updates)):
+            yield from self.read_models.check(policy, sample=sample, progress=progress)
+
+    def keep_warm(self) -> Warmer:
+        """Give a thread that keeps the read models caught up, in a `with` block.
+
+        Answers are right without it: it only saves them time.
+        """
+        return Warmer(self.read_models, self._policies())
+
+    def _policies(self, updates: str | None = None) -> set[UpdatePolicy]:
+        if updates is not None:
+            return {UpdatePolicy.read(updates)}
+        return {self._updates, *self._space_updates.values()}
+
     def stats(self) -> dict[str, object]:
-        """Count events by name, profiles, spaces, quarantine, ignored, positions."""
-        return count(self._database)
+        """Count events by name, profiles, spaces, quarantine, ignored, positions.
+
+        `readModels` says of each what it is made of, whether answers come from it, how
+        many events it is behind, and which profiles are set aside since their fold
+        fails.
+        """
+        models = [model.document() for model in self.read_models.describe()]
+        return count(self._database) | {"readModels": models}
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """Leave the process environment out: it must not change what is stored."""

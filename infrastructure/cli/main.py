@@ -15,8 +15,10 @@ from .copy_to import copy_to
 from .doctor import doctor
 from .export import export
 from .init import init
+from .many import count, list_
 from .options import Context, json_option
 from .quarantine import quarantine
+from .read_models import check, rebuild
 from .stats import stats
 from .verify import verify
 
@@ -49,9 +51,13 @@ for command in (
     diff,
     blame,
     explain,
+    list_,
+    count,
     export,
     quarantine,
     stats,
+    rebuild,
+    check,
     init,
     backup,
     copy_to,

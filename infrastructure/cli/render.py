@@ -1,6 +1,6 @@
 """Answers for people: a screen at a time, colours on a terminal only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import singledispatch
 
@@ -114,7 +114,7 @@ def _(answer: History) -> None:
         if event.late:
             late = f"    late: known since {second(event.recorded_at)} only"
             out.print(Text(late, "magenta"), soft_wrap=True)
-        _print_changes(out, event.changes)
+        print_changes(out, event.changes)
 
 
 @render.register
@@ -122,9 +122,9 @@ def _(answer: Diff) -> None:
     out = console()
     _print_title(out, answer.profile_id, answer.api_space_id, answer.life)
     for sign, cut, style in (("---", answer.from_, "red"), ("+++", answer.to, "green")):
-        told = ", ".join(_cut(cut)) or "now"
+        told = ", ".join(told_cut(cut)) or "now"
         out.print(Text(f"{sign} {told}", style), soft_wrap=True)
-    _print_changes(out, answer.changes)
+    print_changes(out, answer.changes)
     if not answer.changes:
         out.print("no difference")
 
@@ -157,12 +157,13 @@ def _(answer: Explanation) -> None:
         line = Text.assemble(second(event.recorded_at), "  ", (what, "bold"))
         line.append(f"  revision {event.revision}  {printable(event.event_id)}", "dim")
         out.print(line, soft_wrap=True)
-        _print_changes(out, event.changes)
+        print_changes(out, event.changes)
         if not event.changes:
             out.print(Text("    changed nothing", "dim"))
 
 
-def _print_changes(out: Console, changes: list[Change]) -> None:
+def print_changes(out: Console, changes: Iterable[Change]) -> None:
+    """Print changes, a line each."""
     for change in changes:
         sign, style = _SIGNS[change.op]
         values = {
@@ -179,7 +180,7 @@ def _print(
 ) -> Console:
     out = console()
     _print_title(out, answer.profile_id, answer.api_space_id, answer.life)
-    if cut := ", ".join(_cut(answer.cut)):
+    if cut := ", ".join(told_cut(answer.cut)):
         out.print(Text(cut, "cyan"))
     print_rows(out, rows)
     if below is not None and below.row_count:
@@ -195,7 +196,8 @@ def _print_title(
     out.print(Text.assemble((printable(profile_id), "bold"), rest), soft_wrap=True)
 
 
-def _cut(cut: CutView) -> Iterator[str]:
+def told_cut(cut: CutView) -> Iterator[str]:
+    """Say what an answer was cut by."""
     if cut.valid_at:
         yield f"as true at {format_timestamp(cut.valid_at)}"
     if cut.known_at is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -29,13 +30,32 @@ def render_stats(counts: Mapping[str, Any]) -> None:
     """Print what a store holds."""
     table = Table.grid(padding=(0, 2))
     for name, value in counts.items():
+        if name == "readModels":
+            continue
         if not isinstance(value, Mapping):
             table.add_row(Text(name, "dim"), f"{value:,}")
             continue
         table.add_row(Text(name, "dim"), f"{sum(value.values()):,}")
         for key, number in value.items():
             add_row(table, f"  {key}", f"{number:,}")
-    console().print(table)
+    out = console()
+    out.print(table)
+    for model in counts["readModels"]:
+        _print_read_model(out, model)
+
+
+def _print_read_model(out: Console, model: Mapping[str, Any]) -> None:
+    state = model["phase"]
+    if model["fold"] == "stale":
+        state = "of another version: not read, `profilestore rebuild` drops it"
+    line = (
+        f"read model ({model['updates']}), {state}; profiles: {model['profiles']:,}, "
+        f"events behind: {model['eventsBehind']:,}, set aside: {model['setAside']:,}"
+    )
+    out.print(line, soft_wrap=True)
+    for aside in model["errors"]:
+        told = f"    {aside['profileId']}  in {aside['apiSpaceId']}: {aside['error']}"
+        out.print(Text(printable(told), "red"), soft_wrap=True)
 
 
 def render_quarantine(entries: Iterable[QuarantineEntry]) -> None:

@@ -30,6 +30,8 @@ class Backend:
     will: a pool lets all wait equally long."""
     turn: AbstractContextManager[object]
     """Held during each transaction, where both engines share one connection."""
+    in_memory: bool
+    """Whether no other process can reach the database."""
     creates_itself: bool
     """Whether an empty database becomes a store on first use."""
     failure: Callable[[BaseException, float], StorageError]

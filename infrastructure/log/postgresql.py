@@ -90,6 +90,7 @@ def postgresql_backend(url: URL, *, busy_seconds: float) -> Backend:
         reader=_engine(url, busy_seconds, readonly=True),
         places=Semaphore(POOLED + MORE),
         turn=nullcontext(),
+        in_memory=False,
         creates_itself=False,
         failure=lambda cause, waited: _failure(url, cause, waited),
     )

@@ -65,6 +65,7 @@ def sqlite_backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:
         else _engine(url, "DEFERRED", busy_seconds, readonly=True),
         places=Semaphore(1),
         turn=turn,
+        in_memory=in_memory,
         creates_itself=True,
         failure=lambda cause, waited: _failure(url, cause, waited),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.database import Database
@@ -83,13 +83,13 @@ class Builder:
             with self.database.write() as connection:
                 if generation.go_live(connection):
                     return
-                if generation.refreshed(connection) is None:
-                    return  # another rebuild has replaced it already
 
     def _left(self, generation: Generation) -> list[Part]:
         query = (
             select(read_parts.c.part, read_parts.c.after, read_parts.c.until)
-            .where(*_parts_of(generation), read_parts.c.after < read_parts.c.until)
+            .where(
+                *generation.rows_of(read_parts), read_parts.c.after < read_parts.c.until
+            )
             .order_by(read_parts.c.part)
         )
         with self.database.read() as connection:
@@ -106,7 +106,7 @@ class Builder:
             moved = connection.execute(
                 update(read_parts)
                 .where(
-                    *_parts_of(generation),
+                    *generation.rows_of(read_parts),
                     read_parts.c.part == part.number,
                     read_parts.c.after == part.after,
                 )
@@ -120,15 +120,8 @@ class Builder:
 
 def events_built(connection: Connection, generation: Generation) -> int:
     """Count the events that are folded into a generation that is being built."""
-    query = select(func.sum(read_parts.c.events)).where(*_parts_of(generation))
+    query = select(func.sum(read_parts.c.events)).where(*generation.rows_of(read_parts))
     return int(connection.execute(query).scalar_one() or 0)
-
-
-def _parts_of(generation: Generation) -> list[ColumnElement[bool]]:
-    return [
-        read_parts.c.partition == generation.partition,
-        read_parts.c.generation == generation.number,
-    ]
 
 
 def _end(connection: Connection, partition: int) -> int:

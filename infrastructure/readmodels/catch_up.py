@@ -98,8 +98,7 @@ def _stored(
             read_profiles.c.since,
             read_profiles.c.body,
         ).where(
-            read_profiles.c.partition == generation.partition,
-            read_profiles.c.generation == generation.number,
+            *generation.rows_of(read_profiles),
             read_profiles.c.stream_id.in_(stream_ids[start : start + STREAMS]),
         )
         found |= {row.stream_id: row for row in connection.execute(query)}

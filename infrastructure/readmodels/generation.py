@@ -1,11 +1,22 @@
 """A read model of one partition: what made it, how far it is, whether it is read."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Update,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.timestamps import to_microseconds
@@ -108,17 +119,17 @@ class Generation:
     def go_live(self, connection: Connection) -> bool:
         """Be read from now on, instead of the one that was live, if not behind it.
 
-        Answer whether it is so. A reader that saw the old one up to some position sees
-        no less in the new one.
+        A reader that saw the old one up to some position sees no less in the new one.
+        Answer whether there is nothing left to do: also if somebody else has done it.
         """
         Head.lock(connection, self.partition)
-        live = self.find(connection, self.partition, self.updates, Phase.LIVE)
-        if live is not None and live.number == self.number:
-            return True
         now = self.refreshed(connection)
-        if now is None or (live is not None and live.position > now.position):
-            return False
+        if now is None or now.phase is not Phase.BUILDING:
+            return True
+        live = self.find(connection, self.partition, self.updates, Phase.LIVE)
         if live is not None:
+            if live.position > now.position:
+                return False
             live.retire(connection)
         connection.execute(self._update(phase=Phase.LIVE.value))
         return True
@@ -133,41 +144,39 @@ class Generation:
         row = connection.execute(query).first()
         return None if row is None else self._of(self.partition, row)
 
-    def move(self, connection: Connection, position: int) -> "Generation | None":
-        """Be further on in the log; None if somebody else has moved it meanwhile."""
-        moved = connection.execute(
-            self._update(position=position).where(
-                read_models.c.position == self.position
-            )
+    def move(self, connection: Connection, position: int) -> bool:
+        """Be further on in the log, unless somebody else has moved it meanwhile."""
+        moved = self._update(position=position).where(
+            read_models.c.position == self.position
         )
-        return replace(self, position=position) if moved.rowcount else None
+        return connection.execute(moved).rowcount > 0
 
     def drop(self, connection: Connection, limit: int) -> bool:
-        """Delete at most so many rows of each table; answer whether all are gone.
+        """Delete at most so many profiles; answer whether all that it had is gone.
 
         In small steps: appends wait for each.
         """
+        # Both lock out who would still write to it, before its rows are looked for.
+        self.retire(connection)
+        connection.execute(delete(read_parts).where(*self.rows_of(read_parts)))
         for table in (read_profiles, read_spans):
             key = table.c.stream_id
-            of_ours = (
-                table.c.partition == self.partition,
-                table.c.generation == self.number,
-            )
-            some = select(key).where(*of_ours).order_by(key).limit(limit)
-            last = connection.execute(
-                select(func.max(some.subquery().c.stream_id))
-            ).scalar_one()
-            if last is not None:
-                connection.execute(delete(table).where(*of_ours, key <= last))
+            some = select(key).where(*self.rows_of(table)).order_by(key).limit(limit)
+            last = select(func.max(some.subquery().c.stream_id))
+            until = connection.execute(last).scalar_one()
+            if until is not None:
+                gone = delete(table).where(*self.rows_of(table), key <= until)
+                connection.execute(gone)
                 return False
-        for table in (read_parts, read_models):
-            connection.execute(
-                delete(table).where(
-                    table.c.partition == self.partition,
-                    table.c.generation == self.number,
-                )
-            )
+        connection.execute(delete(read_models).where(*self.rows_of(read_models)))
         return True
+
+    def rows_of(self, table: Table) -> list[ColumnElement[bool]]:
+        """Name the rows of a table that are its own."""
+        return [
+            table.c.partition == self.partition,
+            table.c.generation == self.number,
+        ]
 
     @classmethod
     def _of(cls, partition: int, row: Any) -> Self:
@@ -175,15 +184,8 @@ class Generation:
         policy = UpdatePolicy.read(updates)
         return cls(partition, number, policy, fold, Phase(phase), position)
 
-    def _update(self, **values: object) -> Any:
-        return (
-            update(read_models)
-            .where(
-                read_models.c.partition == self.partition,
-                read_models.c.generation == self.number,
-            )
-            .values(**values)
-        )
+    def _update(self, **values: object) -> Update:
+        return update(read_models).where(*self.rows_of(read_models)).values(**values)
 
 
 def _all(partition: int) -> Select[Any]:

@@ -111,8 +111,7 @@ def replace_kept(
 
 def _delete(table: Any, generation: Generation) -> Any:
     return delete(table).where(
-        table.c.partition == generation.partition,
-        table.c.generation == generation.number,
+        *generation.rows_of(table),
         table.c.stream_id == bindparam("of"),
     )
 

@@ -100,7 +100,7 @@ def _now(
     query = (
         select(kept.profile_id, kept.body)
         .join(chosen, kept.stream_id == chosen.c.stream_id)
-        .where(*of_space(generation, question)[:2])
+        .where(*generation.rows_of(read_profiles))
         .order_by(kept.profile_id)
     )
     return [
@@ -123,8 +123,7 @@ def _then(
     condition = (
         select(spans.condition)
         .where(
-            spans.partition == generation.partition,
-            spans.generation == generation.number,
+            *generation.rows_of(read_spans),
             spans.stream_id == kept.stream_id,
             spans.since <= time,
             spans.until > time,
@@ -170,8 +169,7 @@ def of_space(generation: Generation, question: Question) -> list[Any]:
     """Name what a generation has of the API space."""
     kept = read_profiles.c
     return [
-        kept.partition == generation.partition,
-        kept.generation == generation.number,
+        *generation.rows_of(read_profiles),
         kept.api_space_id == question.api_space_id,
     ]
 

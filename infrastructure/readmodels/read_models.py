@@ -1,6 +1,6 @@
 """The read models of a store: caught up with the log whenever they are asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -17,9 +17,12 @@ from profilestore.projections.listed import ListedProfile
 
 from .builder import Builder
 from .catch_up import catch_up
+from .check import Difference, compare, compare_some
+from .description import Description, count_profiles, describe
 from .generation import Generation, Phase
 from .lists import list_profiles
 from .question import Question
+from .rebuild import Progress, Rebuilt, rebuild
 from .tallies import set_aside, tally_at, tally_now, tally_over
 
 MOST_LISTED = 10_000
@@ -79,10 +82,55 @@ class ReadModels:
                 ],
             )
 
-    def catch_up(self, updates: UpdatePolicy) -> None:
-        """Fold what is new now, so that the next question need not."""
+    def catch_up(self, updates: UpdatePolicy) -> bool:
+        """Fold what is new now; answer whether there was anything."""
+        with self._database.read() as connection:
+            found = self._found(connection, updates)
+        behind = [end for end, live in found if live is None or live.position < end]
         with self._fresh(updates):
-            pass
+            return bool(behind)
+
+    def rebuild(
+        self,
+        policies: Iterable[UpdatePolicy],
+        *,
+        jobs: int = 1,
+        progress: Progress = lambda _, __: None,
+    ) -> Rebuilt:
+        """Derive the read models of policies, and all in use, anew."""
+        if jobs < 1:
+            raise InvalidArgumentError("jobs", "must be 1 or more")
+        return rebuild(self._database, policies, jobs=jobs, progress=progress)
+
+    def check(
+        self,
+        updates: UpdatePolicy,
+        *,
+        sample: int | None = None,
+        progress: Progress = lambda _, __: None,
+    ) -> Iterator[Difference]:
+        """Compare what is read, caught up first, with the fold of the log."""
+        if sample is not None and sample < 1:
+            raise InvalidArgumentError("sample", "must be 1 or more")
+        with self._fresh(updates) as (connection, generations):
+            every = [count_profiles(connection, one) for one in generations]
+        done = 0
+        for generation, profiles in zip(generations, every, strict=True):
+            share = sample and -(-sample * profiles // max(1, sum(every)))
+            groups = (
+                compare(self._database, generation)
+                if share is None
+                else compare_some(self._database, generation, share)
+            )
+            for compared, differences in groups:
+                done += compared
+                progress(done, sample or sum(every))
+                yield from differences
+
+    def describe(self) -> list[Description]:
+        """Tell of all read models, those too that are not read: how far, how many."""
+        with self._database.read() as connection:
+            return describe(connection, self._database.partitions)
 
     @contextmanager
     def _fresh(
@@ -92,10 +140,7 @@ class ReadModels:
         wanted: list[int] | None = None
         while True:
             with self._database.read() as connection:
-                found = [
-                    _found(connection, partition, updates)
-                    for partition in range(self._database.partitions)
-                ]
+                found = self._found(connection, updates)
                 wanted = wanted or [end for end, _ in found]
                 ready = [
                     live
@@ -108,6 +153,14 @@ class ReadModels:
             with self._catching_up:  # of several that ask at once one does the work
                 for partition, end in enumerate(wanted):
                     self._freshen(partition, updates, end)
+
+    def _found(
+        self, connection: Connection, updates: UpdatePolicy
+    ) -> list[tuple[int, Generation | None]]:
+        return [
+            _found(connection, partition, updates)
+            for partition in range(self._database.partitions)
+        ]
 
     def _freshen(self, partition: int, updates: UpdatePolicy, end: int) -> None:
         with self._database.read() as connection:

@@ -145,8 +145,7 @@ def _spans(
     spans = read_spans.c
     bounds = [] if time is None else [spans.since <= time, spans.until > time]
     return [
-        spans.partition == generation.partition,
-        spans.generation == generation.number,
+        *generation.rows_of(read_spans),
         spans.api_space_id == question.api_space_id,
         spans.condition.in_(question.codes),
         *bounds,

@@ -196,6 +196,7 @@ def test_stats_counts_what_is_there(filled: Shell) -> None:
         "quarantine": {"not-an-event": 1, "unsupported-event": 1},
         "ignored": {},
         "positions": {"0": 5},
+        "readModels": [],
     }
     assert b"profile.update" in filled("stats").stdout
 

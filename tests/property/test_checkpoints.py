@@ -122,7 +122,7 @@ def test_a_checkpoint_spares_reading_what_is_before_it(
             "partition": 0,
             "stream_id": store.key(SPACE, "joe").stream_bytes,
             "updates": "merge",
-            "fold": module.FOLD,
+            "fold": module.fold_version(),
             "then": module.LAST,
             "most": module.LONG,
         }

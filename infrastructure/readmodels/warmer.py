@@ -1,0 +1,52 @@
+"""Keeping read models caught up, so that who asks need not wait for it."""
+
+from collections.abc import Iterable
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from profilestore.domain.cut import UpdatePolicy
+from profilestore.domain.errors import StorageError
+from profilestore.infrastructure.log.feed import Pause
+
+from .read_models import ReadModels
+
+
+class Warmer:
+    """A thread that folds what is new, for as long as its `with` block lasts.
+
+    Answers are right without it: it only saves them time. A database that fails is
+    asked again; `failure` is the error for as long as that lasts, else None.
+    """
+
+    def __init__(self, models: ReadModels, policies: Iterable[UpdatePolicy]) -> None:
+        self._models = models
+        self._policies = sorted(set(policies))
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="read models", daemon=True)
+        self.failure: StorageError | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = Pause(self._stop)
+        while not pause.stopped:
+            try:
+                moved = [self._models.catch_up(policy) for policy in self._policies]
+                self.failure = None
+            except StorageError as error:
+                moved, self.failure = [], error
+            if any(moved):
+                pause.reset()
+            pause.wait()
