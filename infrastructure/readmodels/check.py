@@ -1,28 +1,28 @@
 """Read models compared with the folds of the log, profile by profile."""
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
+from profilestore.domain.errors import ProfileNotFoundError
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.profile import Profile
 from profilestore.domain.timestamps import (
     format_timestamp,
     from_microseconds,
-    parse_timestamp,
     to_microseconds,
 )
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.streams import COLUMNS, recorded
 from profilestore.infrastructure.log.tables import (
+    FOREVER,
     events,
     read_profiles,
     read_spans,
@@ -30,7 +30,7 @@ from profilestore.infrastructure.log.tables import (
 )
 from profilestore.projections.changes import Change, changes_between
 from profilestore.projections.condition import Condition
-from profilestore.projections.listed import ListedProfile, listed_from, listed_profile
+from profilestore.projections.listed import listed_from, listed_profile
 from profilestore.projections.spans import condition_at
 from profilestore.projections.standing import Standing
 
@@ -64,11 +64,11 @@ def compare(database: Database, generation: Generation) -> Iterator[Group]:
     """Compare all profiles, a group of them at a time."""
     after, end = b"", b"\xff" * 17  # larger than any stream id
     while after != end:
-        some = _after(generation, after).limit(CHUNK).subquery()
         with database.read() as connection:
-            last = connection.scalar(select(func.max(some.c.stream_id)))
-            yield _differences(connection, generation, after, last or end)
-        after = last or end
+            some = connection.scalars(_after(generation, after).limit(CHUNK)).all()
+            until = some[-1] if some else end
+            yield _differences(connection, generation, after, until)
+        after = until
 
 
 def compare_some(
@@ -119,7 +119,7 @@ def _differences(
     found = []
     for stream_id in sorted(names.keys() | kept.keys() | spans.keys()):
         row = next(iter(kept[stream_id]), None)
-        spans_ = sorted(spans[stream_id], key=attrgetter("since"))
+        spans_ = spans[stream_id]
         named = next((n for n in names[stream_id] if n.api_space_id), None)
         position = max(now.position, row.position if row else 0)
         told = [event for event in log[stream_id] if event.position <= position]
@@ -130,15 +130,29 @@ def _differences(
             continue  # a stream of the library's callers, of no profile
         profile_id = getattr(whose, "profile_id", f"of stream {stream_id.hex()}")
         key = ProfileKey(whose.api_space_id, profile_id)
-        right, error = _right(key, now.updates, told if named else ())
-        had = _kept(key, now.updates, row, spans_, right.get("past", {}))
+        told = told if named else []
+        times = _times(told, spans_)
+        right, error = _right(key, now.updates, told, times)
+        had = _kept(now.updates, row, spans_, times)
         if (changes := changes_between(had, right)) or error:
             found.append(Difference(key, changes, error))
     return len(names), found
 
 
+def _times(log: Sequence[Any], spans: Sequence[Any]) -> list[datetime]:
+    """Choose the times of a profile's past that are compared, in any order."""
+    happened = sorted({e.occurred_at for e in log if e.occurred_at is not None})
+    if len(happened) > TIMES:
+        happened = happened[:: len(happened) // TIMES] + happened[-1:]
+    ends = {span.since for span in spans} | {span.until for span in spans}
+    return list(map(from_microseconds, {*happened, *ends} - {FOREVER}))
+
+
 def _right(
-    key: ProfileKey, updates: UpdatePolicy, rows: Sequence[Any]
+    key: ProfileKey,
+    updates: UpdatePolicy,
+    rows: Sequence[Any],
+    times: Iterable[datetime],
 ) -> tuple[Document, str | None]:
     """Fold the events of a profile as an answer about it alone is folded."""
     try:
@@ -147,48 +161,46 @@ def _right(
         if profile is None:
             return {}, None
         profile = profile.at(Cut(updates=updates))
-        past = {time: _told(condition_at(profile, time)) for time in _times(profile)}
+        conditions = {}
+        for time in times:
+            with suppress(ProfileNotFoundError):
+                conditions[time] = condition_at(profile, time)
         listed = listed_profile(profile)
-        now = _told(Standing.of(profile).condition)
+        now = Standing.of(profile).condition
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one profile
         return {}, f"{type(error).__name__}: {error}"
-    return _document(listed, now, past), None
+    return {"listed": listed.document(), "filter": _told(now)} | _past(conditions), None
 
 
 def _kept(
-    key: ProfileKey,
     updates: UpdatePolicy,
     row: Any,
     spans: Sequence[Any],
-    past: Mapping[str, object],
+    times: Iterable[datetime],
 ) -> Document:
-    """Give what is kept, with the past at given times and at all that it names."""
-    starts = [span.since for span in spans]
-    times = {to_microseconds(parse_timestamp(time)) for time in past} | {*starts}
-    conditions: dict[datetime, Document] = {}
+    """Give what is kept."""
     try:
+        conditions: dict[datetime, Condition] = {}
         for time in times:
-            at = bisect_right(starts, time) - 1
-            if at >= 0 and spans[at].until > time:
-                code = spans[at].condition
-                conditions[from_microseconds(time)] = _told(Condition.of(code))
+            at = to_microseconds(time)
+            codes = [s.condition for s in spans if s.since <= at < s.until]
+            if len(codes) > 1:
+                return {"ambiguous": format_timestamp(time)}
+            for code in codes:
+                conditions[time] = Condition.of(code)
         if row is None or row.body is None:
-            return {"past": _by_time(conditions)} if conditions else {}
-        standing = Standing.from_json(row.body)
-        listed = listed_from(key, Cut(updates=updates), standing)
-        return _document(listed, _told(Condition.of(row.condition)), conditions)
+            return _past(conditions)
+        key = ProfileKey(row.api_space_id, row.profile_id)
+        listed = listed_from(key, Cut(updates=updates), Standing.from_json(row.body))
+        now = Condition.of(row.condition)
     except Exception as error:  # noqa: BLE001 - whatever was done to it
         return {"unreadable": f"{type(error).__name__}: {error}"}
+    return {"listed": listed.document(), "filter": _told(now)} | _past(conditions)
 
 
-def _document(
-    listed: ListedProfile, now: Document, past: Mapping[datetime, Document]
-) -> Document:
-    return {"listed": listed.document(), "filter": now, "past": _by_time(past)}
-
-
-def _by_time(past: Mapping[datetime, Document]) -> Document:
-    return {format_timestamp(time): told for time, told in past.items()}
+def _past(conditions: Mapping[datetime, Condition]) -> Document:
+    past = {format_timestamp(time): _told(told) for time, told in conditions.items()}
+    return {"past": past} if past else {}
 
 
 def _told(condition: Condition) -> Document:
@@ -199,9 +211,3 @@ def _told(condition: Condition) -> Document:
         "unreachable": reason and reason.value,
         "complete": condition.complete,
     }
-
-
-def _times(profile: Profile) -> list[datetime]:
-    """Choose the times of a profile's past that are compared."""
-    times = sorted({recorded.event.occurred_at for recorded in profile.events})
-    return times if len(times) <= TIMES else times[:: len(times) // TIMES] + times[-1:]

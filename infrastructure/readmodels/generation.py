@@ -162,10 +162,8 @@ class Generation:
         for table in (read_profiles, read_spans):
             key = table.c.stream_id
             some = select(key).where(*self.rows_of(table)).order_by(key).limit(limit)
-            last = select(func.max(some.subquery().c.stream_id))
-            until = connection.execute(last).scalar_one()
-            if until is not None:
-                gone = delete(table).where(*self.rows_of(table), key <= until)
+            if ids := connection.scalars(some).all():
+                gone = delete(table).where(*self.rows_of(table), key <= ids[-1])
                 connection.execute(gone)
                 return False
         connection.execute(delete(read_models).where(*self.rows_of(read_models)))

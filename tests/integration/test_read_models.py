@@ -1,0 +1,324 @@
+"""Read models: never behind, never mixed, checked against the log and mended."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+import pytest
+from eventsourcing.persistence import StoredEvent
+
+from profilestore import InvalidArgumentError, ProfileStore, StorageError
+from profilestore.infrastructure.log.fold_version import fold_version
+from profilestore.infrastructure.readmodels import read_models as module
+from tests.integration.test_cli import Shell
+from tests.read_models import kept, mixed
+from tests.simple_events import SPACE, event, rows
+
+KINDS = ("file", "file-4", "postgresql-1", "postgresql-4")
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    return new_url(request.param)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[ProfileStore]:
+    with ProfileStore.open(url) as opened:
+        yield opened
+
+
+def ids(store: ProfileStore, **asked: Any) -> list[str]:
+    return [profile.profile_id for profile in store.profiles(SPACE, **asked)]
+
+
+def test_an_answer_has_all_that_was_acknowledged_before_the_question(
+    store: ProfileStore, url: str
+) -> None:
+    with ProfileStore.open(url) as other:
+        for number in range(20):
+            store.append([event(number, f"p{number}")])
+            assert other.count(SPACE).profiles == number + 1
+            assert f"p{number}" in ids(other)
+
+
+def test_without_catching_up_an_answer_would_be_behind(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above."""
+    store.append([event(1, "p1")])
+    assert store.count(SPACE).profiles == 1
+    found = module.ReadModels._found  # noqa: SLF001
+    monkeypatch.setattr(
+        module.ReadModels,
+        "_found",
+        lambda *of: [(0, live) for _, live in found(*of)],
+    )
+    store.append([event(2, "p2")])
+
+    assert store.count(SPACE).profiles == 1
+
+
+def test_a_late_event_corrects_the_past(store: ProfileStore) -> None:
+    def at(day: int) -> datetime:
+        return datetime(2026, 5, day, tzinfo=UTC)
+
+    create = event(0, name="profile.create", timestamp="2026-05-01T00:00:00Z")
+    store.append([create, event(2, timestamp="2026-05-09T00:00:00Z")])
+    assert store.count(SPACE, valid_at=at(5)).statuses["active"] == 1
+
+    late = event(1, name="profile.delete", timestamp="2026-05-03T00:00:00Z")
+    store.append([late])
+
+    assert store.count(SPACE, valid_at=at(2)).statuses["active"] == 1
+    assert store.count(SPACE, valid_at=at(5)).statuses["deleted"] == 1
+    assert store.count(SPACE).statuses["deleted"] == 1
+    assert not list(store.check())
+
+
+def test_a_list_goes_on_behind_a_profile_while_profiles_come_and_change(
+    store: ProfileStore,
+) -> None:
+    """Whoever is there throughout is listed once."""
+    there = [f"m{n:02}" for n in range(40)]
+    store.append([event(n, profile) for n, profile in enumerate(there)])
+    seen: list[str] = []
+    while page := ids(store, after=seen[-1] if seen else "", limit=7):
+        seen += page
+        number = len(seen)
+        store.append(
+            [
+                event(1000 + number, f"a{number}"),
+                event(2000 + number, f"z{number}"),
+                event(3000 + number, seen[-1], name="profile.delete"),
+                event(4000 + number, there[-1]),
+            ]
+        )
+
+    assert [profile for profile in seen if profile in there] == there
+    assert len(seen) == len(set(seen))
+
+
+def test_many_that_ask_at_once_while_many_append_keep_one_truth(
+    store: ProfileStore, url: str
+) -> None:
+    appended_and_asked(store, url)
+
+    assert not list(store.check())
+    before = kept(url)
+    store.rebuild()
+    assert kept(url) == before
+
+
+def appended_and_asked(store: ProfileStore, url: str) -> None:
+    """Append from two threads, and catch up in two stores."""
+    events = mixed(1200, profiles=30)
+    stop = Event()
+    failures: list[BaseException] = []
+
+    def append(share: list[dict[str, Any]]) -> None:
+        for start in range(0, len(share), 40):
+            store.append(share[start : start + 40])
+
+    def ask() -> None:
+        try:
+            with ProfileStore.open(url) as other:
+                while not stop.is_set():
+                    assert other.count(SPACE).set_aside == 0
+        except BaseException as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    appending = [Thread(target=append, args=(events[n::2],)) for n in range(2)]
+    asking = [Thread(target=ask) for _ in range(2)]
+    for thread in (*appending, *asking):
+        thread.start()
+    for thread in appending:
+        thread.join()
+    stop.set()
+    for thread in asking:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def test_profiles_are_set_aside_and_the_rest_is_right(
+    store: ProfileStore, url: str, tmp_path: Any
+) -> None:
+    """An event of the library's callers in a profile's stream: its fold fails."""
+    store.append(mixed(200, profiles=10))
+    before = store.count(SPACE)
+    stream_id = store.key(SPACE, "p3").stream_id
+    home = uuid_home(stream_id, store.partitions)
+    strange = StoredEvent(stream_id, 1000, "strange", b"{}")
+    store.recorder_of(home).insert_events([strange])
+
+    counted = store.count(SPACE)
+
+    assert counted.set_aside == 1
+    assert counted.profiles == before.profiles - 1
+    assert "p3" not in ids(store)
+    (model,) = store.stats()["readModels"]  # type: ignore[misc]
+    assert model["setAside"] == 1
+    assert model["errors"][0]["profileId"] == "p3"
+    (difference,) = store.check()
+    assert difference.profile.profile_id == "p3"
+    assert "no profile event" in (difference.error or "")
+    assert store.rebuild().set_aside == 1
+    assert ids(store) == [f"p{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9)]
+    shell = Shell(tmp_path)
+    for command in ("rebuild", "check"):
+        assert shell(command, PROFILESTORE_DATABASE=url).returncode == 5
+    listed = shell("list", SPACE, PROFILESTORE_DATABASE=url)
+    assert (listed.returncode, b"1 profile is not listed" in listed.stderr) == (0, True)
+
+
+def uuid_home(stream_id: UUID, partitions: int) -> int:
+    return stream_id.int % partitions
+
+
+WRONGS = {
+    "another document": "UPDATE read_profiles SET body = (SELECT body FROM "
+    "read_profiles WHERE profile_id = 'p2') WHERE profile_id = 'p1'",
+    "no document": "UPDATE read_profiles SET body = {} WHERE profile_id = 'p1'",
+    "another condition": "UPDATE read_profiles SET condition = 23 - condition "
+    "WHERE profile_id = 'p1'",
+    "a past that is shorter": "UPDATE read_spans SET until = until - 1 WHERE until < "
+    "9000000000000000000",
+    "a past that is longer": "UPDATE read_spans SET until = until + 1 WHERE until < "
+    "9000000000000000000",
+    "a past that began earlier": "UPDATE read_spans SET since = since - 1",
+    "no past": "DELETE FROM read_spans",
+    "a profile that is missing": "DELETE FROM read_profiles WHERE profile_id = 'p1'",
+    "a profile too many": "INSERT INTO read_profiles SELECT partition, generation, "
+    "{}, api_space_id, 'nobody', position, condition, since, body, error FROM "
+    "read_profiles WHERE profile_id = 'p1'",
+    "a profile by another name": "UPDATE read_profiles SET profile_id = 'nobody' "
+    "WHERE profile_id = 'p1'",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONGS)
+def test_what_is_wrong_is_found_by_check_and_mended_by_rebuild(
+    store: ProfileStore, url: str, wrong: str
+) -> None:
+    store.append(mixed(120, profiles=6))
+    assert not list(store.check())
+    some = "x'0102'" if "sqlite" in url else "'\\x0102'::bytea"
+    rows(url, WRONGS[wrong].replace("{}", some))
+
+    found = list(store.check())
+
+    assert found
+    assert all(difference.changes for difference in found)
+    store.rebuild()
+    assert not list(store.check())
+
+
+def test_a_sample_compares_as_many_as_it_says(store: ProfileStore, url: str) -> None:
+    store.append(mixed(120, profiles=6))
+    store.count(SPACE)
+    rows(url, "DELETE FROM read_spans")
+    told: list[tuple[int, int]] = []
+
+    found = list(store.check(sample=4, progress=lambda *of: told.append(of)))
+
+    assert len(found) >= 4
+    assert told[-1][0] >= 4
+    with pytest.raises(InvalidArgumentError, match="sample"):
+        list(store.check(sample=0))
+
+
+def test_what_other_folds_made_is_never_read(store: ProfileStore, url: str) -> None:
+    store.append(mixed(120, profiles=6))
+    right = store.count(SPACE)
+    rows(url, "UPDATE read_models SET fold = 'another'")
+    rows(url, "UPDATE read_profiles SET condition = 0, body = NULL")
+    assert [m.stale for m in store.read_models.describe()] == [True]
+
+    assert store.count(SPACE) == right
+
+    assert sorted(m.stale for m in store.read_models.describe()) == [False, True]
+    store.rebuild()
+    assert [m.stale for m in store.read_models.describe()] == [False]
+    assert {fold for (fold,) in rows(url, "SELECT fold FROM read_models")} == {
+        fold_version()
+    }
+
+
+def test_each_policy_has_a_read_model_of_its_own(store: ProfileStore) -> None:
+    first = event(0, name="profile.create", payload={"id": "joe", "a": 1})
+    store.append([first, event(1, payload={"id": "joe", "b": 2})])
+
+    (merged,) = store.profiles(SPACE)
+    (replaced,) = store.profiles(SPACE, updates="replace")
+
+    assert merged.data == {"a": 1, "b": 2, "id": "joe"}
+    assert replaced.data == {"b": 2, "id": "joe"}
+    assert store.count(SPACE, where="a=1").profiles == 1
+    assert store.count(SPACE, where="a=1", updates="replace").profiles == 0
+    assert len(store.read_models.describe()) == 2
+    store.rebuild()
+    assert [m.is_read for m in store.read_models.describe()] == [True, True]
+
+
+def test_a_rebuild_leaves_nothing_of_what_was_before(
+    store: ProfileStore, url: str
+) -> None:
+    store.append(mixed(300, profiles=20))
+    before = store.count(SPACE)
+
+    for _ in range(3):
+        assert store.rebuild().profiles == 20
+
+    assert store.count(SPACE) == before
+    live = rows(url, "SELECT partition, generation FROM read_models")
+    for table in ("read_profiles", "read_spans", "read_parts"):
+        found = rows(url, f"SELECT DISTINCT partition, generation FROM {table}")
+        assert set(found) <= set(live)
+
+
+def test_a_thread_keeps_them_warm_and_outlives_a_database_that_fails(
+    store: ProfileStore, url: str
+) -> None:
+    with store.keep_warm() as warmer:
+        store.append(mixed(100, profiles=10))
+        assert comes_true(lambda: behind(store) == [0])
+        rows(url, "ALTER TABLE read_spans RENAME TO gone")
+        store.append([event(1, "late")])
+        assert comes_true(lambda: isinstance(warmer.failure, StorageError))
+        rows(url, "ALTER TABLE gone RENAME TO read_spans")
+        assert comes_true(lambda: behind(store) == [0] and warmer.failure is None)
+    store.append([event(2, "later")])
+    assert behind(store) == [1]
+
+
+def behind(store: ProfileStore) -> list[int]:
+    return [model.events_behind for model in store.read_models.describe()]
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    pause = Event()
+    return any(condition() or pause.wait(0.05) for _ in range(600))
+
+
+@pytest.mark.parametrize(
+    ("asked", "argument"),
+    [
+        ({"status": "gone"}, "status"),
+        ({"where": "name"}, "where"),
+        ({"where": "=x"}, "where"),
+        ({"where": "a=\ud800"}, "where"),
+        ({"updates": "append"}, "updates"),
+        ({"valid_at": datetime(2026, 1, 1)}, "valid_at"),  # noqa: DTZ001
+    ],
+)
+def test_what_is_no_filter_is_refused_by_name(
+    asked: dict[str, Any], argument: str
+) -> None:
+    with ProfileStore.open("sqlite://") as store:
+        with pytest.raises(InvalidArgumentError, match=argument):
+            store.count(SPACE, **asked)
+        with pytest.raises(InvalidArgumentError, match=argument):
+            list(store.profiles(SPACE, **asked))
