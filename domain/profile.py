@@ -60,14 +60,20 @@ class Profile:
 
         Raise ProfileNotFoundError if that is nothing, or nothing of the life asked for.
         """
+        kept = self.within(cut)
+        if kept is None:
+            raise ProfileNotFoundError(*self.key, scope=str(cut))
+        return kept
+
+    def within(self, cut: Cut) -> Self | None:
+        """Leave what is in scope of the cut; None where `at` would find nothing."""
         scope = tuple(r for r in self.events if _in_time(r, cut))
         if cut.life is not None or cut.at_revision is not None:
             scope = _in_life(lives_of(scope), cut)
-        version = scope[-1].version if scope else 0
-        kept = replace(self, version=version, events=scope, cut=cut)
-        if not scope or (cut.life is not None and kept.life.number != cut.life):
-            raise ProfileNotFoundError(*self.key, scope=str(cut))
-        return kept
+        if not scope:
+            return None
+        kept = replace(self, version=scope[-1].version, events=scope, cut=cut)
+        return kept if cut.life in (None, kept.life.number) else None
 
 
 def _in_time(recorded: RecordedEvent, cut: Cut) -> bool:

@@ -28,7 +28,7 @@ def diff(profile: Profile, from_: Cut, to: Cut) -> Diff:
 
     Raise ProfileNotFoundError if both are.
     """
-    before, after = _scope(profile, from_), _scope(profile, to)
+    before, after = profile.within(from_), profile.within(to)
     if before is None and after is None:
         raise ProfileNotFoundError(*profile.key, scope=f"{from_} or {to}")
     return Diff(
@@ -39,10 +39,3 @@ def diff(profile: Profile, from_: Cut, to: Cut) -> Diff:
         to=CutView.of(to),
         changes=changes_between(document(before), document(after)),
     )
-
-
-def _scope(profile: Profile, cut: Cut) -> Profile | None:
-    try:
-        return profile.at(cut)
-    except ProfileNotFoundError:
-        return None

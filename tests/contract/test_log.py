@@ -297,7 +297,7 @@ def test_a_stream_may_begin_at_version_0_through_the_library(url: str) -> None:
     """Some of the library's users count from 0: the stream goes on all the same."""
     database = Database.open(url)
     committer = Committer(LogWriter(database))
-    recorder, stream = LogRecorder(database, committer), uuid4()
+    recorder, stream = LogRecorder(database, committer, None), uuid4()
     for version in range(3):
         recorder.insert_events([StoredEvent(stream, version, "topic", b"state")])
 
