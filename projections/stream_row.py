@@ -1,5 +1,6 @@
 """An event as the log's columns have it, and what a fold needs of its text."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -36,9 +37,9 @@ class Row(NamedTuple):
     revision: int
     event_id: bytes
     text: bytes
-    version: int
-    position: int
     stream_id: bytes
+    position: int = 0
+    """Where it was asked for."""
 
 
 class Told(msgspec.Struct):
@@ -55,12 +56,12 @@ class Told(msgspec.Struct):
         return self.eTag if self.etag is msgspec.UNSET else self.etag
 
 
-_decode = msgspec.json.Decoder(Told).decode
+Read = Callable[[bytes], Told]
+
+read_quickly = msgspec.json.Decoder(Told).decode
+"""Decodes a text; msgspec.ValidationError for a number that only Decimal holds."""
 
 
-def told(text: bytes) -> Told:
-    """Decode what a fold needs of an event."""
-    try:
-        return _decode(text)
-    except msgspec.ValidationError:  # it has a number that only Decimal holds
-        return msgspec.convert(read_json(text), Told)
+def read_exactly(text: bytes) -> Told:
+    """Decode a text with any number."""
+    return msgspec.convert(read_json(text), Told)

@@ -21,7 +21,9 @@ MODULES = (
     "projections.standing",
     "projections.state",
     "projections.stream_fold",
+    "projections.stream_lives",
     "projections.stream_row",
+    "projections.stream_spans",
 )
 """All that what is stored depends on; that none is left out is tested."""
 

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, func, select, update
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.tables import heads, read_parts
+from profilestore.infrastructure.log.tables import read_parts
 
 from .catch_up import catch_up
 from .generation import Generation
 from .kept import insert_kept
-from .stream_rows import read_range
+from .stream_rows import end_of_log, read_range
 
 STEP_EVENTS = 10_000
 """Events that one step reads, about: what is lost of the work when it is broken off,
@@ -51,7 +51,7 @@ class Builder:
     def begin(self) -> Generation:
         """Find the generation that is being built, or begin one."""
         with self.database.write() as connection:
-            parts = 1 + _end(connection, self.partition) // PART_EVENTS
+            parts = 1 + end_of_log(connection, self.partition) // PART_EVENTS
             return Generation.begin(
                 connection, self.partition, self.updates, min(parts, MOST_PARTS)
             )
@@ -101,7 +101,7 @@ class Builder:
             found = read_range(
                 connection, self.partition, part.after, part.until, STEP_EVENTS
             )
-        kept = [stream.folded(self.updates) for stream in found.streams]
+        kept = [s.folded(self.updates, found.position) for s in found.streams]
         with self.database.write() as connection:
             moved = connection.execute(
                 update(read_parts)
@@ -122,8 +122,3 @@ def events_built(connection: Connection, generation: Generation) -> int:
     """Count the events that are folded into a generation that is being built."""
     query = select(func.sum(read_parts.c.events)).where(*generation.rows_of(read_parts))
     return int(connection.execute(query).scalar_one() or 0)
-
-
-def _end(connection: Connection, partition: int) -> int:
-    query = select(heads.c.position).where(heads.c.partition == partition)
-    return int(connection.execute(query).scalar_one())

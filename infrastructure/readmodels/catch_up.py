@@ -6,19 +6,28 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.tables import heads, read_profiles
+from profilestore.infrastructure.log.tables import read_profiles
 from profilestore.projections.spans import Span
 from profilestore.projections.standing import Standing
 from profilestore.projections.stream_fold import extend_fold
+from profilestore.projections.stream_row import Row
 
 from .generation import Generation
 from .kept import Kept, replace_kept
-from .stream_rows import STREAMS, Stream, read_positions, read_streams
+from .stream_rows import (
+    STREAMS,
+    Stream,
+    end_of_log,
+    read_positions,
+    read_streams,
+)
 
 STEP_EVENTS = 2000
 """Events of the log that one step reads, at most."""
 FOLDS_FASTER = 5
 """An event costs so much more to be put on top than in a fold of the whole stream."""
+
+_AT = Row._fields.index("position")
 
 
 def catch_up(
@@ -34,7 +43,7 @@ def catch_up(
             now = generation.refreshed(connection)
             if now is None:
                 return None
-            end = _end(connection, now.partition)
+            end = end_of_log(connection, now.partition)
             wanted = end if position is None else min(position, end)
             if now.position >= wanted:
                 return now
@@ -52,36 +61,38 @@ def _changed(connection: Connection, generation: Generation, to: int) -> Iterato
     whole = []
     for stream in new:
         row = stored.get(stream.stream_id)
-        if row and all(new[6] <= row.position for new in stream.rows):
+        if row and all(new[_AT] <= row.position for new in stream.rows):
             continue  # it was folded later than the generation has come
-        extended = _extended(row, stream, generation) if row else None
+        extended = _extended(row, stream, generation, to) if row else None
         if extended is None:
             whole.append(stream.stream_id)
         else:
             yield extended
+    end = end_of_log(connection, generation.partition)
     for stream in read_streams(connection, generation.partition, whole):
-        yield stream.folded(generation.updates)
+        yield stream.folded(generation.updates, end)
 
 
-def _extended(row: Any, stream: Stream, generation: Generation) -> Kept | None:
+def _extended(
+    row: Any, stream: Stream, generation: Generation, end: int
+) -> Kept | None:
     """Put new events on top of what is kept; None if that takes the whole stream."""
-    later = [new for new in stream.rows if new[6] > row.position]
-    position, length = max(new[6] for new in later), later[-1][5]
-    if row.body is None or len(later) * FOLDS_FASTER > length:
+    if row.body is None:
         return None
+    later = [new for new in stream.rows if new[_AT] > row.position]
     try:
+        standing = Standing.from_json(row.body)
+        if len(later) * FOLDS_FASTER > standing.largest:
+            return None
+        span = Span(row.since, row.condition)
         folded = extend_fold(
-            Standing.from_json(row.body),
-            Span(row.since, row.condition),
-            stream.profile.profile_id,
-            later,
-            generation.updates,
+            standing, span, stream.profile.profile_id, later, generation.updates
         )
     except Exception:  # noqa: BLE001 - the fold of the whole says what is wrong
         return None
     if folded is None:
         return None
-    kept = Kept.of(stream.stream_id, stream.profile, position, folded)
+    kept = Kept.of(stream.stream_id, stream.profile, end, folded)
     return kept._replace(spans_from=row.since)
 
 
@@ -103,8 +114,3 @@ def _stored(
         )
         found |= {row.stream_id: row for row in connection.execute(query)}
     return found
-
-
-def _end(connection: Connection, partition: int) -> int:
-    query = select(heads.c.position).where(heads.c.partition == partition)
-    return int(connection.execute(query).scalar_one())

@@ -6,9 +6,10 @@ from sqlalchemy import Connection, func, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.fold_version import fold_version
-from profilestore.infrastructure.log.tables import heads, read_profiles
+from profilestore.infrastructure.log.tables import read_profiles
 
 from .generation import Generation, Phase
+from .stream_rows import end_of_log
 
 SHOWN = 20
 """Profiles that are set aside and named, at most."""
@@ -71,8 +72,7 @@ def describe(connection: Connection, partitions: int) -> list[Description]:
     """Tell of all read models."""
     found: dict[tuple[UpdatePolicy, bool, Phase], Description] = {}
     for partition in range(partitions):
-        query = select(heads.c.position).where(heads.c.partition == partition)
-        end = connection.execute(query).scalar_one()
+        end = end_of_log(connection, partition)
         for generation in Generation.list_all(connection, partition):
             stale = generation.fold != fold_version()
             key = generation.updates, stale, generation.phase

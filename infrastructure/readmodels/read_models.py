@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.tables import heads
 from profilestore.projections.answer import CutView
 from profilestore.projections.counts import Count, CountSeries, Moment, tally
 from profilestore.projections.listed import ListedProfile
@@ -23,6 +22,7 @@ from .generation import Generation, Phase
 from .lists import list_profiles
 from .question import Question
 from .rebuild import Progress, Rebuilt, rebuild
+from .stream_rows import end_of_log
 from .tallies import set_aside, tally_at, tally_now, tally_over
 
 MOST_LISTED = 10_000
@@ -178,6 +178,5 @@ def _found(
     connection: Connection, partition: int, updates: UpdatePolicy
 ) -> tuple[int, Generation | None]:
     """Say how far the log of a partition is, and which read model is live."""
-    query = select(heads.c.position).where(heads.c.partition == partition)
-    end: int = connection.execute(query).scalar_one()
+    end = end_of_log(connection, partition)
     return end, Generation.find(connection, partition, updates, Phase.LIVE)

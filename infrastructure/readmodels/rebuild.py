@@ -21,6 +21,10 @@ DROPPED = 2000
 LOOK_SECONDS = 0.2
 """How often it is looked how far other processes are."""
 
+WORTH_A_PROCESS = 20_000
+"""Events from which on a process of its own is worth its start: it may read faster,
+and leaves this one to others."""
+
 Build = tuple[Builder, Generation]
 
 
@@ -43,7 +47,7 @@ def rebuild(
     """Build read models for each policy, and for those in use; then drop all others.
 
     What an earlier rebuild left half done is gone on with; several at once share the
-    work. With several `jobs` that many processes build; the store is in use meanwhile.
+    work. As many processes build as there are `jobs`; the store is in use meanwhile.
     """
     builds = list(_begin(database, policies))
     total = sum(generation.position for _, generation in builds)
@@ -53,7 +57,7 @@ def rebuild(
             done = sum(events_built(connection, g) for _, g in builds)
         progress(min(done, total), total)
 
-    if jobs > 1 and not database.backend.in_memory:
+    if not database.backend.in_memory and (jobs > 1 or total > WORTH_A_PROCESS):
         with building(database, builds, jobs) as processes:
             while any(process.poll() is None for process in processes):
                 report()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, case, or_, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.identity import ProfileKey
-from profilestore.infrastructure.log.tables import events, streams
+from profilestore.infrastructure.log.tables import events, heads, streams
 from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Kind, Row
 
@@ -17,6 +17,8 @@ from .kept import Kept
 
 STREAMS = 200
 """Streams that one statement names."""
+
+_STREAM = Row._fields.index("stream_id")
 
 _kind = case(
     (
@@ -36,8 +38,6 @@ _ROWS: Select[Any] = select(
     events.c.revision,
     events.c.event_id,
     events.c.state,
-    events.c.version,
-    events.c.position,
     events.c.stream_id,
 ).order_by(events.c.stream_id, events.c.version)
 
@@ -49,9 +49,8 @@ class Stream(NamedTuple):
     profile: ProfileKey
     rows: list[Row]
 
-    def folded(self, updates: UpdatePolicy) -> Kept:
-        """Fold it; a profile whose fold fails is set aside."""
-        position = max(row[6] for row in self.rows)
+    def folded(self, updates: UpdatePolicy, position: int) -> Kept:
+        """Fold all of it until a position; if that fails the profile is set aside."""
         try:
             folded = fold_stream(self.profile.profile_id, self.rows, updates)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one profile
@@ -65,6 +64,8 @@ class Range(NamedTuple):
     streams: list[Stream]
     until: bytes
     events: int
+    position: int
+    """The end of the log as it was read."""
 
 
 def read_range(
@@ -79,17 +80,19 @@ def read_range(
         events.c.stream_id > after,
         events.c.stream_id < until,
     ).limit(limit)
+    end = end_of_log(connection, partition)
     rows = _fetch(connection, query)
     if len(rows) == limit:
-        last = rows[-1][-1]
-        whole = [row for row in rows if row[-1] != last]
+        last = cast("bytes", rows[-1][_STREAM])
+        whole = [row for row in rows if row[_STREAM] != last]
         if not whole:
-            return Range(read_streams(connection, partition, [last]), last, limit)
-        rows, until = whole, whole[-1][-1]
+            whole_one = read_streams(connection, partition, [last])
+            return Range(whole_one, last, len(whole_one[0].rows), end)
+        rows, until = whole, cast("bytes", whole[-1][_STREAM])
     query = _names(partition).where(
         streams.c.stream_id > after, streams.c.stream_id <= until
     )
-    return Range(list(_streams(connection, rows, query)), until, len(rows))
+    return Range(list(_streams(connection, rows, query)), until, len(rows), end)
 
 
 def read_streams(
@@ -111,19 +114,21 @@ def read_positions(
     connection: Connection, partition: int, after: int, to: int
 ) -> list[Stream]:
     """Read of the streams what was stored after a position until another, inclusive."""
-    query = _ROWS.where(
+    between = (
         events.c.partition == partition,
         events.c.position > after,
         events.c.position <= to,
     )
-    rows = _fetch(connection, query)
-    found = select(events.c.stream_id).where(
-        events.c.partition == partition,
-        events.c.position > after,
-        events.c.position <= to,
-    )
+    rows = _fetch(connection, _ROWS.add_columns(events.c.position).where(*between))
+    found = select(events.c.stream_id).where(*between)
     names = _names(partition).where(streams.c.stream_id.in_(found))
     return list(_streams(connection, rows, names))
+
+
+def end_of_log(connection: Connection, partition: int) -> int:
+    """Say the last position of a partition."""
+    query = select(heads.c.position).where(heads.c.partition == partition)
+    return int(connection.execute(query).scalar_one())
 
 
 def _streams(
@@ -134,7 +139,7 @@ def _streams(
         row.stream_id: ProfileKey(row.api_space_id, row.profile_id)
         for row in connection.execute(names)
     }
-    for stream_id, of_stream in groupby(rows, itemgetter(-1)):
+    for stream_id, of_stream in groupby(rows, itemgetter(_STREAM)):
         if (profile := profiles.get(stream_id)) is not None:
             yield Stream(stream_id, profile, list(of_stream))
 

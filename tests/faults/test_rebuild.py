@@ -43,7 +43,7 @@ def told(self, generation, part):
     with self.database.read() as connection:
         found = builder.read_range(
             connection, self.partition, part.after, part.until, builder.STEP_EVENTS)
-    kept = [stream.folded(self.updates) for stream in found.streams]
+    kept = [s.folded(self.updates, found.position) for s in found.streams]
     with self.database.write() as connection:
         connection.execute(update(builder.read_parts).where(
             *generation.rows_of(builder.read_parts),

@@ -29,8 +29,6 @@ def row(recorded: RecordedEvent) -> Row:
         event.revision,
         event.event_id.encode(),
         event.text,
-        recorded.version,
-        recorded.position,
         b"",
     )
 

@@ -1,0 +1,77 @@
+"""The spans of a stream of rows: what `spans_of` is for a profile."""
+
+from typing import Any
+
+from .condition import Condition, Push
+from .spans import Span
+from .state import Status
+from .stream_lives import StreamLife
+from .stream_row import Kind, Read
+
+_UPDATE, _DELETE, _DEVICES = int(Kind.UPDATE), int(Kind.DELETE), int(Kind.DEVICES)
+
+
+def add_spans(spans: list[Span], life: StreamLife, read: Read) -> None:
+    """Add the spans of a life, event by event in order of time.
+
+    What came before in time may come after in source order: of the deletes and
+    undeletes so far that of the largest revision decides, and the last device event.
+    """
+    status, push, complete = Status.UNKNOWN, Push.UNKNOWN, False
+    others, start, revisions = life.others, 0, None
+    if life.create:
+        status, complete = Status.ACTIVE, True
+        start, first = life.create[0], life.create[2]
+        begin_span(spans, start, Condition(status, push, complete))
+        claimed = [row[2] for row in others if row[1] != _DEVICES]
+        if claimed == list(range(first + 1, first + 1 + len(claimed))):
+            # Nothing was ever missing: updates change nothing here.
+            others = [row for row in others if row[1] != _UPDATE]
+        else:
+            revisions = _Revisions(first)
+    decided: tuple[Any, ...] = ()
+    before: tuple[Any, ...] = (status, push, complete) if life.create else ()
+    for occurred_at, kind, revision, event_id, text, *_ in others:
+        if kind == _DEVICES:
+            push = Push.of(read(text).payload["devices"])
+        else:
+            if kind == _UPDATE:
+                status = Status.ACTIVE if status is Status.UNKNOWN else status
+            elif (revision, occurred_at, event_id) > decided:
+                decided = (revision, occurred_at, event_id)
+                status = Status.DELETED if kind == _DELETE else Status.ACTIVE
+            if revisions:
+                complete = revisions.claim(revision)
+        if (status, push, complete) != before:
+            before = (status, push, complete)
+            since = max(occurred_at, start) if life.create else occurred_at
+            begin_span(spans, since, Condition(status, push, complete))
+
+
+class _Revisions:
+    """The revisions that the lifecycle events of a life claimed so far."""
+
+    def __init__(self, first: int) -> None:
+        self._low = self._high = first
+        self._seen: set[int] | None = None  # while none is missing, the ends say it all
+        self._clash = False
+
+    def claim(self, revision: int) -> bool:
+        """Claim one more; say whether none is missing and none is claimed twice."""
+        if self._seen is None:
+            if revision == self._high + 1:
+                self._high = revision
+                return True
+            self._seen = set(range(self._low, self._high + 1))
+        self._clash = self._clash or revision in self._seen
+        self._seen.add(revision)
+        self._low, self._high = min(self._low, revision), max(self._high, revision)
+        return not self._clash and self._high - self._low + 1 == len(self._seen)
+
+
+def begin_span(spans: list[Span], since: int, condition: Condition) -> None:
+    """Let a condition begin; of several at one time the last is what was true then."""
+    if spans and spans[-1].since == since:
+        spans.pop()
+    if not spans or spans[-1].code != condition.code:
+        spans.append(Span(since, condition.code))
