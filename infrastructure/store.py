@@ -37,13 +37,14 @@ from .log.committer import QUEUE_EVENTS, Committer
 from .log.database import Database
 from .log.factory import LogFactory
 from .log.feed import Feed, Page
+from .log.group import Delivery
 from .log.mapper import LogMapper
 from .log.quarantine_desk import QuarantineDesk
 from .log.recorder import LogRecorder
 from .log.schema import Prepared
 from .log.stats import count
 from .log.streams import Streams
-from .log.writer import Delivery, LogWriter
+from .log.writer import LogWriter
 
 Progress = Callable[[Receipt], None]
 

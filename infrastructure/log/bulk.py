@@ -1,7 +1,8 @@
 """Many rows in one statement: by row, the way there costs more than the database."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from functools import cache
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
@@ -9,38 +10,42 @@ from sqlalchemy.exc import DBAPIError
 
 ROWS = (2000, 500, 100)
 """Rows that one SQLite statement inserts; what is left is one statement of its size."""
-KEYS = 16_384
-"""Keys that one SQLite statement looks up, at most."""
+VALUES = 16_384
+"""Values of keys that one SQLite statement looks up by, at most."""
 
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
-    """Insert tuples that have the table's columns in order.
+def insert_rows(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
+    """Insert tuples that have the table's columns in order, taken as they are sent.
 
     If one fails its transaction or savepoint must be undone: part of it is there.
     """
     if connection.dialect.name == "postgresql":
-        if rows:
-            _copy(connection, table, rows)
+        _copy(connection, table, rows)
         return
-    start = 0
-    while left := len(rows) - start:
-        # One call for many rows: in each call other threads may run, and it is they who
-        # let it go on. FAIL, not ABORT, spares SQLite a journal for each statement.
-        size = next((s for s in ROWS if s <= left), left)
-        row = f"({', '.join('?' * len(table.columns))})"
-        statement = f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
-        values = tuple(chain.from_iterable(rows[start : start + size]))
-        connection.exec_driver_sql(statement, values)
-        start += size
+    remaining = iter(rows)
+    while some := tuple(islice(remaining, ROWS[0])):
+        start = 0
+        while left := len(some) - start:
+            # One call for many rows: in each call other threads may run, and it is they
+            # who let it go on.
+            size = next((s for s in ROWS if s <= left), left)
+            values = tuple(chain.from_iterable(some[start : start + size]))
+            connection.exec_driver_sql(_insertion(table, size), values)
+            start += size
 
 
-def _copy(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
+@cache
+def _insertion(table: Table, size: int) -> str:
+    """Write SQLite's statement. FAIL, not ABORT, spares it a journal for each."""
+    row = f"({', '.join('?' * len(table.columns))})"
+    return f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
+
+
+def _copy(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
     driver = connection.connection.driver_connection
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
-    types = [_PSYCOPG_TYPES.get(str(c.type), "text") for c in table.columns]
+    statement, types = _copying(table)
     psycopg = connection.dialect.loaded_dbapi
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[union-attr]
@@ -51,12 +56,24 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
         raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
 
 
+@cache
+def _copying(table: Table) -> tuple[str, list[str]]:
+    """Write PostgreSQL's statement, and the types of its columns."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    types = [_PSYCOPG_TYPES.get(str(c.type), "text") for c in table.columns]
+    return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
+
+
 def rows_by(
-    connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
+    connection: Connection,
+    key: Sequence[Column[Any]],
+    keys: Iterable[tuple[Any, ...]],
+    partition: int,
 ) -> Iterator[Any]:
-    """Select the rows of a partition that have one of the keys in the key's column."""
-    table = key.table.name
-    where = f"{table} WHERE partition = {{}} AND {key.name} = key"
+    """Select the rows of a partition that have one of the keys in the key's columns."""
+    table = key[0].table.name
+    same = " AND ".join(f"{column.name} = key{n}" for n, column in enumerate(key))
+    where = f"{table} WHERE partition = {{}} AND {same}"
     if connection.dialect.name == "postgresql":
         # OFFSET keeps the planner to one look into the index a key: in tables that
         # nobody has counted yet it would rather read the partition, for each batch.
@@ -69,30 +86,42 @@ def present(
     connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
 ) -> set[Any]:
     """Say which of the keys any row of the partition has in the key's column."""
-    one = f"SELECT 1 FROM {key.table.name} WHERE partition = {{}} AND {key.name} = key"  # noqa: S608
-    query = f"SELECT key FROM keys WHERE ({one} LIMIT 1) = 1"  # noqa: S608
-    return {row[0] for row in select_by(connection, query, keys, partition)}
+    one = f"SELECT 1 FROM {key.table.name} WHERE partition = {{}} AND {key.name} = key0"  # noqa: S608
+    query = f"SELECT key0 FROM keys WHERE ({one} LIMIT 1) = 1"  # noqa: S608
+    found = select_by(connection, query, [(one,) for one in keys], partition)
+    return {row[0] for row in found}
 
 
 def select_by(
-    connection: Connection, query: str, keys: Iterable[Any], partition: int
+    connection: Connection,
+    query: str,
+    keys: Iterable[tuple[Any, ...]],
+    partition: int,
 ) -> Iterator[Any]:
-    """Run a query on the relation `keys (key)`; `{}` in it is the partition."""
+    """Run a query on the relation `keys (key0, key1, ...)`; `{}` is the partition."""
     keys = list(keys)
-    if connection.dialect.name == "postgresql":
-        if keys:
-            statement = _with_keys("SELECT * FROM unnest(%b)", query.format("%s"))
-            yield from connection.exec_driver_sql(statement, (keys, partition))
+    if not keys:
         return
-    for start in range(0, len(keys), KEYS):
-        some = keys[start : start + KEYS]
+    width = len(keys[0])
+    if connection.dialect.name == "postgresql":
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        arrays = f"SELECT * FROM unnest({', '.join(['%b'] * width)})"  # noqa: S608
+        statement = _with_keys(width, arrays, query.format("%s"))
+        yield from connection.exec_driver_sql(statement, (*columns, partition))
+        return
+    most = VALUES // width
+    for start in range(0, len(keys), most):
+        some = keys[start : start + most]
         # Made up to a power of two with one of them: few sizes, each compiled once.
         size = 1 << (len(some) - 1).bit_length()
-        values = f"VALUES {', '.join(['(?)'] * size)}"
-        statement = _with_keys(values, query.format("?"))
-        parameters = (*some, *some[-1:] * (size - len(some)), partition)
+        some += some[-1:] * (size - len(some))
+        row = f"({', '.join('?' * width)})"
+        values = f"VALUES {', '.join([row] * size)}"
+        statement = _with_keys(width, values, query.format("?"))
+        parameters = (*chain.from_iterable(some), partition)
         yield from connection.exec_driver_sql(statement, parameters)
 
 
-def _with_keys(keys: str, query: str) -> str:
-    return f"WITH keys (key) AS ({keys}) {query}"
+def _with_keys(width: int, keys: str, query: str) -> str:
+    names = ", ".join(f"key{n}" for n in range(width))
+    return f"WITH keys ({names}) AS ({keys}) {query}"

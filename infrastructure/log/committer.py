@@ -17,7 +17,8 @@ from profilestore.domain.errors import (
 from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
-from .writer import Answer, Delivery, Entry, Insertion, LogWriter, Positions
+from .group import Delivery
+from .writer import Answer, Entry, Insertion, LogWriter, Positions
 
 QUEUE_EVENTS = 50_000
 QUEUE_BYTES = 256 * 1024 * 1024

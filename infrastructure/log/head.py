@@ -1,10 +1,11 @@
 """The end of a partition's log: whoever holds it appends, alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from profilestore.domain.identity import ProfileKey
@@ -15,7 +16,7 @@ from .logged_event import digest, link
 from .tables import checkpoints, events, heads, streams
 
 
-class NewEvent(NamedTuple):
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as its stream has it, before the log gives it a position.
 
     The bytes of the stream's UUID, and of the event id in UTF-8; times in microseconds.
@@ -44,8 +45,8 @@ _MOVE = (
     )
 )
 _VERSIONS = """
-    SELECT key, (SELECT max(version) FROM events WHERE partition = {}
-                 AND stream_id = key) FROM keys
+    SELECT key0, (SELECT max(version) FROM events WHERE partition = {}
+                  AND stream_id = key0) FROM keys
 """
 
 
@@ -101,26 +102,7 @@ class Head:
         if not new:
             return range(first, first)
         self._prepare_streams(new, profiles or {})
-        rows = []
-        for event in new:
-            self.position += 1
-            (stream_id, version, event_id, name, revision, occurred_at, state) = event
-            fields = (
-                self.partition,
-                self.position,
-                stream_id,
-                version,
-                event_id,
-                name,
-                revision,
-                occurred_at,
-                self.recorded_at,
-                state,
-            )
-            of_event = digest(fields)
-            self.chain = link(self.chain, of_event)
-            rows.append((*fields, of_event, self.chain))
-        insert_rows(self.connection, events, rows)
+        insert_rows(self.connection, events, self._placed(new))
         self.connection.execute(
             _MOVE,
             {
@@ -131,6 +113,26 @@ class Head:
             },
         )
         return range(first, self.position + 1)
+
+    def _placed(self, new: Iterable[NewEvent]) -> Iterator[tuple[Any, ...]]:
+        """Give each event its place, and seal it: the rows of the log."""
+        for event in new:
+            self.position += 1
+            fields = (
+                self.partition,
+                self.position,
+                event.stream_id,
+                event.version,
+                event.event_id,
+                event.name,
+                event.revision,
+                event.occurred_at,
+                self.recorded_at,
+                event.state,
+            )
+            of_event = digest(fields)
+            self.chain = link(self.chain, of_event)
+            yield (*fields, of_event, self.chain)
 
     def place(self) -> Place:
         """Remember where the log ends, to go back to when a savepoint is undone."""
@@ -146,7 +148,8 @@ class Head:
         wanted = set(stream_ids)
         unread = wanted - self.known.keys()
         if unread:
-            found = select_by(self.connection, _VERSIONS, unread, self.partition)
+            keys = [(stream_id,) for stream_id in unread]
+            found = select_by(self.connection, _VERSIONS, keys, self.partition)
             self.known.update((stream_id, version) for stream_id, version in found)
         known = {stream_id: self.known[stream_id] for stream_id in wanted}
         return {id_: version for id_, version in known.items() if version is not None}

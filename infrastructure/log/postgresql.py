@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Any
 
+from psycopg.adapt import PyFormat
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -107,6 +108,9 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
             connection.execute(f"SET {name} = {value}")
         connection.autocommit = False
         connection.read_only = readonly
+        # By its type's number the driver would find bytes one written in Python.
+        adapters = connection.adapters
+        adapters.register_dumper(bytes, adapters.get_dumper(bytes, PyFormat.BINARY))
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

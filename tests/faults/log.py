@@ -9,8 +9,9 @@ from uuid import uuid4
 from profilestore.domain.envelope import read_event
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.group import Delivery
 from profilestore.infrastructure.log.head import Head, NewEvent
-from profilestore.infrastructure.log.writer import Delivery, Insertion, LogWriter
+from profilestore.infrastructure.log.writer import Insertion, LogWriter
 from tests.simple_events import event, rows
 
 

@@ -8,7 +8,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from profilestore import ProfileStore, StorageError, StoreUnavailableError
 from profilestore.domain.receipt import Receipt
-from profilestore.infrastructure.log import writer as writer_module
+from profilestore.infrastructure.log import group as group_module
 from tests.faults.appender import batch
 from tests.faults.log import delivery, held_head, stored_numbers
 from tests.faults.proxy import Proxy
@@ -70,7 +70,7 @@ def test_without_looking_the_ids_up_a_lost_answer_is_an_error(
     far_store: ProfileStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the tests above: it is the event ids that tell what is stored."""
-    monkeypatch.setattr(writer_module, "_stored", lambda *_: {})
+    monkeypatch.setattr(group_module, "_stored", lambda *_: {})
     proxy.arm(1)
 
     with pytest.raises(StorageError, match="unique"):
