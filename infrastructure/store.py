@@ -30,7 +30,7 @@ from profilestore.projections.current import (
 
 from .arguments import Event, event_text, space_id
 from .ingress.compression import DamagedStreamError
-from .ingress.delivery import read_delivery, read_events, read_stream
+from .ingress.delivery import read_alone, read_delivery, read_events, read_stream
 from .log.backend import BUSY_SECONDS
 from .log.checkpoints import Checkpoints
 from .log.committer import QUEUE_EVENTS, Committer
@@ -147,7 +147,11 @@ class ProfileStore(Application[UUID]):
         if isinstance(delivery, str):
             delivery = delivery.encode("utf-8", "surrogatepass")
         if isinstance(delivery, bytes | bytearray | memoryview):
-            return self._append(read_delivery(bytes(delivery)), ingress)
+            body = bytes(delivery)
+            if (event := read_alone(body)) is not None:
+                entry = Delivery([event], storable(ingress))
+                return Receipt.of(self._committer.commit(entry))
+            return self._append(read_delivery(body), ingress)
         if isinstance(delivery, Mapping | ProfileEvent):
             delivery = [delivery]
         if not isinstance(delivery, Iterable):

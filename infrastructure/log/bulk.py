@@ -1,6 +1,10 @@
-"""Many rows in one statement: by row, the way there costs more than the database."""
+"""What an append runs: few statements of many rows each, on the driver itself.
+
+By row, or through SQLAlchemy's layers, the way there costs more than the database.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain, islice
 from typing import Any
@@ -14,6 +18,40 @@ VALUES = 16_384
 """Values of keys that one SQLite statement looks up by, at most."""
 
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
+
+
+def run(
+    connection: Connection, statement: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the driver's own words; answer its rows, if it has any.
+
+    `{}` in it stands for a parameter. Errors are SQLAlchemy's.
+    """
+    cursor = connection.connection.cursor()
+    mark = _MARKS[connection.dialect.name]
+    with _errors(connection, statement):
+        cursor.execute(statement.replace("{}", mark), parameters)
+        return [*cursor.fetchall()] if cursor.description else []
+
+
+_MARKS = {"sqlite": "?", "postgresql": "%b"}
+
+
+@contextmanager
+def _errors(connection: Connection, statement: str) -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy would, which gives a lost one up."""
+    driver = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        lost = connection.dialect.is_disconnect(
+            error, connection.connection.dbapi_connection, None
+        )
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, driver.Error, connection_invalidated=lost
+        ) from error
 
 
 def insert_rows(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
@@ -32,28 +70,24 @@ def insert_rows(connection: Connection, table: Table, rows: Iterable[Any]) -> No
             # who let it go on.
             size = next((s for s in ROWS if s <= left), left)
             values = tuple(chain.from_iterable(some[start : start + size]))
-            connection.exec_driver_sql(_insertion(table, size), values)
+            run(connection, _insertion(table, size), values)
             start += size
 
 
 @cache
 def _insertion(table: Table, size: int) -> str:
     """Write SQLite's statement. FAIL, not ABORT, spares it a journal for each."""
-    row = f"({', '.join('?' * len(table.columns))})"
+    row = f"({', '.join(['{}'] * len(table.columns))})"
     return f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
 
 
 def _copy(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
-    driver = connection.connection.driver_connection
     statement, types = _copying(table)
-    psycopg = connection.dialect.loaded_dbapi
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[union-attr]
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
+    cursor = connection.connection.cursor()
+    with _errors(connection, statement), cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 @cache
@@ -66,20 +100,22 @@ def _copying(table: Table) -> tuple[str, list[str]]:
 
 def rows_by(
     connection: Connection,
+    columns: Sequence[Column[Any]],
     key: Sequence[Column[Any]],
     keys: Iterable[tuple[Any, ...]],
     partition: int,
-) -> Iterator[Any]:
+) -> Iterator[tuple[Any, ...]]:
     """Select the rows of a partition that have one of the keys in the key's columns."""
     table = key[0].table.name
+    names = ", ".join(column.name for column in columns)
     same = " AND ".join(f"{column.name} = key{n}" for n, column in enumerate(key))
     where = f"{table} WHERE partition = {{}} AND {same}"
     if connection.dialect.name == "postgresql":
         # OFFSET keeps the planner to one look into the index a key: in tables that
         # nobody has counted yet it would rather read the partition, for each batch.
-        where = f"LATERAL (SELECT * FROM {where} OFFSET 0) AS {table}"  # noqa: S608 - names of ours
-    query = f"SELECT {table}.* FROM keys CROSS JOIN {where}"  # noqa: S608
-    yield from select_by(connection, query, keys, partition)
+        where = f"LATERAL (SELECT {names} FROM {where} OFFSET 0) AS {table}"  # noqa: S608 - names of ours
+    query = f"SELECT {names} FROM keys CROSS JOIN {where}"  # noqa: S608
+    return select_by(connection, query, keys, partition)
 
 
 def present(
@@ -97,7 +133,7 @@ def select_by(
     query: str,
     keys: Iterable[tuple[Any, ...]],
     partition: int,
-) -> Iterator[Any]:
+) -> Iterator[tuple[Any, ...]]:
     """Run a query on the relation `keys (key0, key1, ...)`; `{}` is the partition."""
     keys = list(keys)
     if not keys:
@@ -105,9 +141,10 @@ def select_by(
     width = len(keys[0])
     if connection.dialect.name == "postgresql":
         columns = [list(column) for column in zip(*keys, strict=True)]
-        arrays = f"SELECT * FROM unnest({', '.join(['%b'] * width)})"  # noqa: S608
-        statement = _with_keys(width, arrays, query.format("%s"))
-        yield from connection.exec_driver_sql(statement, (*columns, partition))
+        arrays = f"SELECT * FROM unnest({', '.join(['{}'] * width)})"  # noqa: S608
+        yield from run(
+            connection, _with_keys(width, arrays, query), (*columns, partition)
+        )
         return
     most = VALUES // width
     for start in range(0, len(keys), most):
@@ -115,11 +152,10 @@ def select_by(
         # Made up to a power of two with one of them: few sizes, each compiled once.
         size = 1 << (len(some) - 1).bit_length()
         some += some[-1:] * (size - len(some))
-        row = f"({', '.join('?' * width)})"
+        row = f"({', '.join(['{}'] * width)})"
         values = f"VALUES {', '.join([row] * size)}"
-        statement = _with_keys(width, values, query.format("?"))
         parameters = (*chain.from_iterable(some), partition)
-        yield from connection.exec_driver_sql(statement, parameters)
+        yield from run(connection, _with_keys(width, values, query), parameters)
 
 
 def _with_keys(width: int, keys: str, query: str) -> str:

@@ -28,13 +28,14 @@ GROUP_EVENTS = 10_000
 GROUP_BYTES = 32 * 1024 * 1024
 """What one transaction takes, unless a single entry is more."""
 
+
 LINGER_SECONDS = 0.005
 """How long a commit waits for as many entries as the one before it had."""
 
 GRACE_SECONDS = 10
 """A caller waits so much longer than the database does, to hear what it says."""
 
-AHEAD = 4
+AHEAD = 9
 """Entries of one caller that wait to be stored while it makes the next."""
 
 

@@ -2,30 +2,28 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from profilestore.domain.admission import Outcome, admit, conflict
 from profilestore.domain.envelope import Delivered
 from profilestore.domain.events import ProfileEvent
-from profilestore.domain.identity import ProfileKey, partition_of
+from profilestore.domain.identity import partition_of
 from profilestore.domain.rejection import Ignored, Rejection
 from profilestore.domain.text import storable
 
 from .bulk import rows_by
 from .quarantine import entry_id, entry_partition
-from .streams import event_of
+from .streams import EVENT, event_of
 from .tables import events
 
 Key = tuple[bytes, bytes]
 """An event's id and its stream, as the log has them: what is stored once."""
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A batch of delivered events: what can be accepted is, the rest is kept beside."""
 
     batch: Sequence[Delivered]
@@ -82,8 +80,9 @@ class Share:
         ]
         stored = _stored(connection, partition, keys)
         for (number, event, ingress), key in zip(self.events, keys, strict=True):
-            row = stored.get(key)
-            first = self.fresh.get(key) if row is None else _event(event.profile, row)
+            first = self.fresh.get(key)
+            if (row := stored.get(key)) is not None:
+                first = event_of(event.profile, *row)
             outcome = self._outcomes[number] = admit(event, first)
             if outcome is Outcome.ACCEPTED:
                 self.fresh[key] = event
@@ -93,20 +92,10 @@ class Share:
 
 def _stored(
     connection: Connection, partition: int, keys: Sequence[Key]
-) -> dict[Key, Row[Any]]:
+) -> dict[Key, tuple[Any, ...]]:
     """Look up what is stored under these keys: each id in its own stream only."""
-    of_key = (events.c.event_id, events.c.stream_id)
-    found = rows_by(connection, of_key, keys, partition)
-    return {(row.event_id, row.stream_id): row for row in found}
-
-
-def _event(profile: ProfileKey, row: Row[Any]) -> ProfileEvent:
-    return event_of(
-        profile,
-        row.event_id,
-        row.name,
-        row.revision,
-        row.occurred_at,
-        row.state,
-        row.position,
+    event_id, stream_id = events.c.event_id, events.c.stream_id
+    found = rows_by(
+        connection, [stream_id, *EVENT], [event_id, stream_id], keys, partition
     )
+    return {(row[0], stream): tuple(row) for stream, *row in found}

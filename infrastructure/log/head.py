@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, delete
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
 
-from .bulk import insert_rows, present, select_by
+from .bulk import insert_rows, present, run, select_by
 from .logged_event import digest, link
-from .tables import checkpoints, events, heads, streams
+from .tables import checkpoints, events, streams
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -31,19 +31,10 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     state: bytes
 
 
-# Built once: to build them costs as much as to run them.
-_HEAD = (
-    select(heads.c.position, heads.c.chain, heads.c.recorded_at)
-    .where(heads.c.partition == bindparam("of"))
-    .with_for_update()
-)
-_MOVE = (
-    update(heads)
-    .where(heads.c.partition == bindparam("of"))
-    .values(
-        position=bindparam("to"), chain=bindparam("link"), recorded_at=bindparam("now")
-    )
-)
+_HEAD = "SELECT position, chain, recorded_at FROM heads WHERE partition = {}"
+_MOVE = """
+    UPDATE heads SET position = {}, chain = {}, recorded_at = {} WHERE partition = {}
+"""
 _VERSIONS = """
     SELECT key0, (SELECT max(version) FROM events WHERE partition = {}
                   AND stream_id = key0) FROM keys
@@ -82,9 +73,11 @@ class Head:
 
         A clock that went backwards is held at the last time given.
         """
-        position, chain, recorded_at = connection.execute(
-            _HEAD, {"of": partition}
-        ).one()
+        # SQLite has no such words: there the transaction itself is the lock.
+        locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+        ((position, chain, recorded_at),) = run(
+            connection, _HEAD + locking, (partition,)
+        )
         now = to_microseconds(datetime.now(UTC))
         return cls(connection, partition, position, chain, max(now, recorded_at))
 
@@ -103,15 +96,8 @@ class Head:
             return range(first, first)
         self._prepare_streams(new, profiles or {})
         insert_rows(self.connection, events, self._placed(new))
-        self.connection.execute(
-            _MOVE,
-            {
-                "of": self.partition,
-                "to": self.position,
-                "link": self.chain,
-                "now": self.recorded_at,
-            },
-        )
+        end = (self.position, self.chain, self.recorded_at, self.partition)
+        run(self.connection, _MOVE, end)
         return range(first, self.position + 1)
 
     def _placed(self, new: Iterable[NewEvent]) -> Iterator[tuple[Any, ...]]:

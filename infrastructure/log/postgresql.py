@@ -1,10 +1,13 @@
 """PostgreSQL 15 or newer, by psycopg 3."""
 
 from contextlib import nullcontext
+from time import monotonic
 from typing import Any
 
+import psycopg
 from psycopg.adapt import PyFormat
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from profilestore.domain.errors import (
@@ -18,6 +21,10 @@ from .urls import shown
 
 OLDEST = 150000
 """The oldest server version, as the protocol gives it."""
+
+REST_SECONDS = 1
+"""A connection that had nothing to do for longer is asked whether it is still one: to
+ask each time would cost an append as much as its look-ups."""
 
 _CONNECT = {
     "connect_timeout": 10,
@@ -90,7 +97,6 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level=isolation,
-        pool_pre_ping=True,
         pool_size=5,
         max_overflow=10,
         pool_timeout=busy_seconds,
@@ -111,6 +117,20 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
         # By its type's number the driver would find bytes one written in Python.
         adapters = connection.adapters
         adapters.register_dumper(bytes, adapters.get_dumper(bytes, PyFormat.BINARY))
+
+    @event.listens_for(engine, "checkin")
+    def rest(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def wake(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        rested = monotonic() - record.info.get("since", monotonic())
+        if rested <= REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise DisconnectionError from error
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
