@@ -41,6 +41,9 @@ _VERSIONS = """
 """
 
 
+NOBODY = (None, None)
+"""Whose a stream is that came through the library's port."""
+
 Known = dict[bytes, int | None]
 """How long streams are, as far as it was looked up; None if they do not exist."""
 
@@ -150,14 +153,9 @@ class Head:
             last[event.stream_id] = max(event.version, last.get(event.stream_id, 0))
         known = self.versions(last)
         fresh = [id_ for id_ in last if id_ not in known]
-        insert_rows(
-            self.connection,
-            streams,
-            [
-                (self.partition, id_, *(profiles.get(id_) or (None, None)))
-                for id_ in fresh
-            ],
-        )
+        if fresh:
+            rows = ((self.partition, i, *(profiles.get(i) or NOBODY)) for i in fresh)
+            insert_rows(self.connection, streams, rows)
         of_stream = checkpoints.c.stream_id
         checkpointed = present(self.connection, of_stream, known, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
