@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, delete
@@ -62,6 +62,9 @@ class Head:
     Positions are given under this lock, so they are dense and in commit order: no
     reader can ever see a position before a smaller one.
     """
+
+    SHORTEST: ClassVar[int] = 100
+    """Streams of fewer events have no checkpoints: appends to them need not look."""
 
     connection: Connection
     partition: int
@@ -156,8 +159,9 @@ class Head:
         if fresh:
             rows = ((self.partition, i, *(profiles.get(i) or NOBODY)) for i in fresh)
             insert_rows(self.connection, streams, rows)
+        long = [id_ for id_, version in known.items() if version >= self.SHORTEST]
         of_stream = checkpoints.c.stream_id
-        checkpointed = present(self.connection, of_stream, known, self.partition)
+        checkpointed = present(self.connection, of_stream, long, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
         self.known.update(
             (id_, max(version, known.get(id_, 0))) for id_, version in last.items()
