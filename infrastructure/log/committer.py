@@ -36,7 +36,8 @@ GRACE_SECONDS = 10
 """A caller waits so much longer than the database does, to hear what it says."""
 
 AHEAD = 9
-"""Entries of one caller that wait to be stored while it makes the next."""
+"""Entries of one caller that wait to be stored while it makes the next: of full batches
+a group, and what it takes for the next one."""
 
 
 class Ticket:

@@ -23,8 +23,8 @@ OLDEST = 150000
 """The oldest server version, as the protocol gives it."""
 
 REST_SECONDS = 1
-"""A connection that had nothing to do for longer is asked whether it is still one: to
-ask each time would cost an append as much as its look-ups."""
+"""A connection that rested for longer, or since another was lost, is asked whether it
+still is one. To ask each time would cost an append as much as its look-ups."""
 
 _CONNECT = {
     "connect_timeout": 10,
@@ -118,19 +118,7 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
         adapters = connection.adapters
         adapters.register_dumper(bytes, adapters.get_dumper(bytes, PyFormat.BINARY))
 
-    @event.listens_for(engine, "checkin")
-    def rest(_: Any, record: ConnectionPoolEntry) -> None:
-        record.info["since"] = monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def wake(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-        rested = monotonic() - record.info.get("since", monotonic())
-        if rested <= REST_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg.Error as error:
-            raise DisconnectionError from error
+    _ask_the_rested(engine)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -141,6 +129,30 @@ def _engine(url: URL, isolation: str, busy_seconds: float, *, readonly: bool) ->
             )
 
     return engine
+
+
+def _ask_the_rested(engine: Engine) -> None:
+    """Ask a connection whether it still is one, where that is in doubt."""
+    lost = monotonic()
+
+    @event.listens_for(engine, "checkin")
+    def rest(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["since"] = monotonic()
+
+    @event.listens_for(engine, "invalidate")
+    def lose(*_: Any) -> None:
+        nonlocal lost
+        lost = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def wake(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        since = record.info.get("since")
+        if since is None or since > max(lost, monotonic() - REST_SECONDS):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise DisconnectionError from error
 
 
 def _milliseconds(seconds: float) -> int:
