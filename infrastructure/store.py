@@ -84,9 +84,7 @@ class ProfileStore(Application[UUID]):
         }
         writer = LogWriter(database)
         self._committer = Committer(
-            writer,
-            busy_seconds=database.busy_seconds,
-            queue_events=queue_events,
+            writer, busy_seconds=database.busy_seconds, queue_events=queue_events
         )
         self._streams = Streams(database)
         self._checkpoints = Checkpoints(database, self._streams)
@@ -140,18 +138,16 @@ class ProfileStore(Application[UUID]):
         """Store a delivery: its bytes as received, or an iterable of single events.
 
         It never refuses content: what cannot be accepted is quarantined and counted
-        (SPEC section 2). What
-        waits together is committed together. Raise StorageError if the database fails
-        or too much waits; the same delivery can be appended again.
+        (SPEC section 2). What waits together is committed together. Raise StorageError
+        if the database fails or too much waits; it can be appended again as it is.
         """
         if isinstance(delivery, str):
             delivery = delivery.encode("utf-8", "surrogatepass")
         if isinstance(delivery, bytes | bytearray | memoryview):
-            body = bytes(delivery)
-            if (event := read_alone(body)) is not None:
+            if (event := read_alone(bytes(delivery))) is not None:
                 entry = Delivery([event], storable(ingress))
                 return Receipt.of(self._committer.commit(entry))
-            return self._append(read_delivery(body), ingress)
+            return self._append(read_delivery(bytes(delivery)), ingress)
         if isinstance(delivery, Mapping | ProfileEvent):
             delivery = [delivery]
         if not isinstance(delivery, Iterable):
@@ -237,9 +233,8 @@ class ProfileStore(Application[UUID]):
         bounds: dict[str, Any] = {**cut}
         updates = bounds.pop("updates", None)
         default = self._space_updates.get(key.api_space_id, self._updates)
-        return Cut(
-            updates=default if updates is None else UpdatePolicy.read(updates), **bounds
-        )
+        policy = default if updates is None else UpdatePolicy.read(updates)
+        return Cut(updates=policy, **bounds)
 
     def _profile(self, key: ProfileKey, cut: Cut) -> Profile:
         profile = Profile.project(None, self._streams.read(key, cut))
