@@ -10,7 +10,6 @@ from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
-from sqlalchemy.exc import DBAPIError
 
 ROWS = (2000, 500, 100)
 """Rows that one SQLite statement inserts; what is left is one statement of its size."""
@@ -39,19 +38,11 @@ _MARKS = {"sqlite": "?", "postgresql": "%b"}
 
 @contextmanager
 def _errors(connection: Connection, statement: str) -> Iterator[None]:
-    """Raise the driver's errors as SQLAlchemy would, which gives a lost one up."""
-    driver = connection.dialect.loaded_dbapi
+    """Let SQLAlchemy deal with the driver's errors, as with those of its own calls."""
     try:
         yield
-    except driver.Error as error:
-        lost = connection.dialect.is_disconnect(
-            error, connection.connection.dbapi_connection, None
-        )
-        if lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            statement, None, error, driver.Error, connection_invalidated=lost
-        ) from error
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001 - there is no public way
 
 
 def insert_rows(connection: Connection, table: Table, rows: Iterable[Any]) -> None:

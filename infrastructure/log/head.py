@@ -32,6 +32,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 _HEAD = "SELECT position, chain, recorded_at FROM heads WHERE partition = {}"
+_LOCKING = {"postgresql": " FOR UPDATE", "sqlite": ""}
+"""SQLite has no words for it: there the transaction itself is the lock."""
 _MOVE = """
     UPDATE heads SET position = {}, chain = {}, recorded_at = {} WHERE partition = {}
 """
@@ -79,11 +81,8 @@ class Head:
 
         A clock that went backwards is held at the last time given.
         """
-        # SQLite has no such words: there the transaction itself is the lock.
-        locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-        ((position, chain, recorded_at),) = run(
-            connection, _HEAD + locking, (partition,)
-        )
+        statement = _HEAD + _LOCKING[connection.dialect.name]
+        ((position, chain, recorded_at),) = run(connection, statement, (partition,))
         now = to_microseconds(datetime.now(UTC))
         return cls(connection, partition, position, chain, max(now, recorded_at))
 

@@ -33,10 +33,10 @@ def work_on_sqlite(url: str, work: Work) -> int:
 
 
 def work_on_postgresql(url: str, work: Work) -> int:
-    """Count the entries that were read of the index of event ids."""
+    """Count the entries that were read of the indexes of events."""
     query = (
-        "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes "
-        "WHERE indexrelname = 'events_by_event_id' AND schemaname = current_schema()"
+        "SELECT sum(idx_scan), sum(idx_tup_read) FROM pg_stat_user_indexes "
+        "WHERE relname = 'events' AND schemaname = current_schema()"
     )
     ((scans, before),) = rows(url, query)
     with ProfileStore.open(url) as store:
