@@ -27,6 +27,7 @@ from .events import (
 )
 from .identity import ProfileKey, normalise_api_space_id
 from .json_values import MalformedJsonError, read_json
+from .plain_event import plain_event
 from .rejection import Ignored, Problem, Reason, Rejection
 from .timestamps import parse_timestamp
 
@@ -142,6 +143,11 @@ def read_event(text: bytes) -> Delivered:
     """Read one event's exact JSON text; every outcome is a value, nothing is raised."""
     if len(text) > MAX_EVENT_BYTES:
         return _reject(text, Reason.TOO_LARGE, f"is {len(text):,} bytes, over 1 MiB")
+    return plain_event(text) or read_carefully(text)
+
+
+def read_carefully(text: bytes) -> Delivered:
+    """Read an event by all the rules there are, whatever its form."""
     try:
         envelope = read_json(text)
     except MalformedJsonError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import cache
 
 from .admission import Outcome
 
@@ -17,16 +17,10 @@ class Receipt:
     quarantined: int = 0
     ignored: int = 0
 
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome]) -> Self:
+    @staticmethod
+    def of(outcomes: Sequence[Outcome]) -> "Receipt":
         """Count outcomes."""
-        return cls(
-            received=len(outcomes),
-            accepted=outcomes.count(Outcome.ACCEPTED),
-            duplicate=outcomes.count(Outcome.DUPLICATE),
-            quarantined=outcomes.count(Outcome.QUARANTINED),
-            ignored=outcomes.count(Outcome.IGNORED),
-        )
+        return _of_one(*outcomes) if len(outcomes) == 1 else _of(outcomes)
 
     def __add__(self, other: "Receipt") -> "Receipt":
         return Receipt(
@@ -36,3 +30,18 @@ class Receipt:
             quarantined=self.quarantined + other.quarantined,
             ignored=self.ignored + other.ignored,
         )
+
+
+def _of(outcomes: Sequence[Outcome]) -> Receipt:
+    return Receipt(
+        received=len(outcomes),
+        accepted=outcomes.count(Outcome.ACCEPTED),
+        duplicate=outcomes.count(Outcome.DUPLICATE),
+        quarantined=outcomes.count(Outcome.QUARANTINED),
+        ignored=outcomes.count(Outcome.IGNORED),
+    )
+
+
+@cache
+def _of_one(outcome: Outcome) -> Receipt:
+    return _of([outcome])

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -16,23 +16,21 @@ def parse_timestamp(text: str) -> datetime:
     Digits beyond the microsecond are cut off. A leap second (:60) is the instant
     after it, as in POSIX time. Raise ValueError with the rule that was broken.
     """
-    match = _RFC_3339.fullmatch(text)
-    if match is None:
+    if _RFC_3339.fullmatch(text) is None:
         raise ValueError(_broken_rule(text))
-    date, clock, second, fraction, offset = match.groups()
-    leap = second == "60"
     try:
-        instant = datetime.fromisoformat(
-            f"{date}T{clock}{'59' if leap else second}"
-            f"{(fraction or '.0')[:7]}{'+00:00' if offset in 'Zz' else offset}"
-        ).astimezone(UTC)
-        if leap:
-            if (instant.hour, instant.minute) != (23, 59):
-                raise ValueError  # noqa: TRY301 - one rule for all that do not exist
-            instant = instant.replace(microsecond=0) + timedelta(seconds=1)
+        if text[17:19] == "60":
+            return _after_leap(text)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a time that exists in years 1 to 9999") from None
-    return instant
+
+
+def _after_leap(text: str) -> datetime:
+    last = datetime.fromisoformat(f"{text[:17]}59{text[19:].upper()}").astimezone(UTC)
+    if (last.hour, last.minute) != (23, 59):
+        raise ValueError(text)
+    return last.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _broken_rule(text: str) -> str:

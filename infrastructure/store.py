@@ -21,18 +21,19 @@ from profilestore.domain.text import storable
 
 from .arguments import Event, event_text, space_id
 from .ingress.compression import DamagedStreamError
-from .ingress.delivery import read_delivery, read_events, read_stream
+from .ingress.delivery import read_alone, read_delivery, read_events, read_stream
 from .log.backend import BUSY_SECONDS
 from .log.committer import QUEUE_EVENTS, Committer
 from .log.database import Database
 from .log.factory import LogFactory
 from .log.feed import Feed, Page
+from .log.group import Delivery
 from .log.mapper import LogMapper
 from .log.quarantine_desk import QuarantineDesk
 from .log.recorder import LogRecorder
 from .log.schema import Prepared
 from .log.stats import count
-from .log.writer import Delivery, LogWriter
+from .log.writer import LogWriter
 from .questions import Questions
 from .readmodels.check import Difference
 from .readmodels.rebuild import Progress as Steps
@@ -60,9 +61,7 @@ class ProfileStore(Questions, Application[UUID]):
         self._database = database
         writer = LogWriter(database)
         self._committer = Committer(
-            writer,
-            busy_seconds=database.busy_seconds,
-            queue_events=queue_events,
+            writer, busy_seconds=database.busy_seconds, queue_events=queue_events
         )
         self._feed = Feed(database)
         self.quarantine = QuarantineDesk(database, writer, self._committer)
@@ -115,13 +114,15 @@ class ProfileStore(Questions, Application[UUID]):
         """Store a delivery: its bytes as received, or an iterable of single events.
 
         It never refuses content: what cannot be accepted is quarantined and counted
-        (SPEC section 2). What
-        waits together is committed together. Raise StorageError if the database fails
-        or too much waits; the same delivery can be appended again.
+        (SPEC section 2). What waits together is committed together. Raise StorageError
+        if the database fails or too much waits; it can be appended again as it is.
         """
         if isinstance(delivery, str):
             delivery = delivery.encode("utf-8", "surrogatepass")
         if isinstance(delivery, bytes | bytearray | memoryview):
+            if (event := read_alone(bytes(delivery))) is not None:
+                entry = Delivery([event], storable(ingress))
+                return Receipt.of(self._committer.commit(entry))
             return self._append(read_delivery(bytes(delivery)), ingress)
         if isinstance(delivery, Mapping | ProfileEvent):
             delivery = [delivery]

@@ -14,18 +14,23 @@ BATCH_BYTES = 8 * 1024 * 1024
 """What one transaction takes at most, so that it stays short and memory bounded."""
 
 
-def read_delivery(body: bytes) -> Iterator[list[Delivered]]:
-    """Read a delivery that is at hand, in batches."""
-    alone = body.strip(BLANK)
-    if alone.startswith(b"{"):
-        event = read_event(alone)
-        if not isinstance(event, Rejection) or event.reason in _WHOLE:
-            return iter([[event]])  # one event: there is nothing to cut
-    return _batches(frames([body]))
+def read_alone(body: bytes) -> Delivered | None:
+    """Read a delivery of one event; None if there may be more in it."""
+    text = body.strip(BLANK)
+    if not text.startswith(b"{"):
+        return None
+    event = read_event(text)
+    whole = not isinstance(event, Rejection) or event.reason in _WHOLE
+    return event if whole else None
 
 
 _WHOLE = (Reason.UNSUPPORTED_EVENT, Reason.INVALID_FIELD)
 """What can only be said of one JSON object that is read to its end."""
+
+
+def read_delivery(body: bytes) -> Iterator[list[Delivered]]:
+    """Read a delivery that is at hand, in batches."""
+    return _batches(frames([body]))
 
 
 def read_stream(stream: BinaryIO) -> Iterator[list[Delivered]]:

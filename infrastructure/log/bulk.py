@@ -1,101 +1,154 @@
-"""Many rows in one statement: by row, the way there costs more than the database."""
+"""What an append runs: few statements of many rows each, on the driver itself.
+
+By row, or through SQLAlchemy's layers, the way there costs more than the database.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
-from sqlalchemy.exc import DBAPIError
 
 ROWS = (2000, 500, 100)
 """Rows that one SQLite statement inserts; what is left is one statement of its size."""
-KEYS = 16_384
-"""Keys that one SQLite statement looks up, at most."""
+VALUES = 16_384
+"""Values of keys that one SQLite statement looks up by, at most."""
 
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
-    """Insert tuples that have the table's columns in order.
+def run(
+    connection: Connection, statement: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the driver's own words; answer its rows, if it has any.
+
+    `{}` in it stands for a parameter. Errors are SQLAlchemy's.
+    """
+    cursor = connection.connection.cursor()
+    mark = _MARKS[connection.dialect.name]
+    with _errors(connection, statement):
+        cursor.execute(statement.replace("{}", mark), parameters)
+        return [*cursor.fetchall()] if cursor.description else []
+
+
+_MARKS = {"sqlite": "?", "postgresql": "%b"}
+
+
+@contextmanager
+def _errors(connection: Connection, statement: str) -> Iterator[None]:
+    """Let SQLAlchemy deal with the driver's errors, as with those of its own calls."""
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001 - there is no public way
+
+
+def insert_rows(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
+    """Insert tuples that have the table's columns in order, taken as they are sent.
 
     If one fails its transaction or savepoint must be undone: part of it is there.
     """
     if connection.dialect.name == "postgresql":
-        if rows:
-            _copy(connection, table, rows)
+        _copy(connection, table, rows)
         return
-    start = 0
-    while left := len(rows) - start:
-        # One call for many rows: in each call other threads may run, and it is they who
-        # let it go on. FAIL, not ABORT, spares SQLite a journal for each statement.
-        size = next((s for s in ROWS if s <= left), left)
-        row = f"({', '.join('?' * len(table.columns))})"
-        statement = f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
-        values = tuple(chain.from_iterable(rows[start : start + size]))
-        connection.exec_driver_sql(statement, values)
-        start += size
+    remaining = iter(rows)
+    while some := tuple(islice(remaining, ROWS[0])):
+        start = 0
+        while left := len(some) - start:
+            # One call for many rows: in each call other threads may run, and it is they
+            # who let it go on.
+            size = next((s for s in ROWS if s <= left), left)
+            values = tuple(chain.from_iterable(some[start : start + size]))
+            run(connection, _insertion(table, size), values)
+            start += size
 
 
-def _copy(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
-    driver = connection.connection.driver_connection
+@cache
+def _insertion(table: Table, size: int) -> str:
+    """Write SQLite's statement. FAIL, not ABORT, spares it a journal for each."""
+    row = f"({', '.join(['{}'] * len(table.columns))})"
+    return f"INSERT OR FAIL INTO {table.name} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of ours
+
+
+def _copy(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
+    statement, types = _copying(table)
+    cursor = connection.connection.cursor()
+    with _errors(connection, statement), cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+@cache
+def _copying(table: Table) -> tuple[str, list[str]]:
+    """Write PostgreSQL's statement, and the types of its columns."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
     types = [_PSYCOPG_TYPES.get(str(c.type), "text") for c in table.columns]
-    psycopg = connection.dialect.loaded_dbapi
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[union-attr]
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
+    return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
 def rows_by(
-    connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
-) -> Iterator[Any]:
-    """Select the rows of a partition that have one of the keys in the key's column."""
-    table = key.table.name
-    where = f"{table} WHERE partition = {{}} AND {key.name} = key"
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    key: Sequence[Column[Any]],
+    keys: Iterable[tuple[Any, ...]],
+    partition: int,
+) -> Iterator[tuple[Any, ...]]:
+    """Select the rows of a partition that have one of the keys in the key's columns."""
+    table = key[0].table.name
+    names = ", ".join(column.name for column in columns)
+    same = " AND ".join(f"{column.name} = key{n}" for n, column in enumerate(key))
+    where = f"{table} WHERE partition = {{}} AND {same}"
     if connection.dialect.name == "postgresql":
         # OFFSET keeps the planner to one look into the index a key: in tables that
         # nobody has counted yet it would rather read the partition, for each batch.
-        where = f"LATERAL (SELECT * FROM {where} OFFSET 0) AS {table}"  # noqa: S608 - names of ours
-    query = f"SELECT {table}.* FROM keys CROSS JOIN {where}"  # noqa: S608
-    yield from select_by(connection, query, keys, partition)
+        where = f"LATERAL (SELECT {names} FROM {where} OFFSET 0) AS {table}"  # noqa: S608 - names of ours
+    query = f"SELECT {names} FROM keys CROSS JOIN {where}"  # noqa: S608
+    return select_by(connection, query, keys, partition)
 
 
 def present(
     connection: Connection, key: Column[Any], keys: Iterable[Any], partition: int
 ) -> set[Any]:
     """Say which of the keys any row of the partition has in the key's column."""
-    one = f"SELECT 1 FROM {key.table.name} WHERE partition = {{}} AND {key.name} = key"  # noqa: S608
-    query = f"SELECT key FROM keys WHERE ({one} LIMIT 1) = 1"  # noqa: S608
-    return {row[0] for row in select_by(connection, query, keys, partition)}
+    one = f"SELECT 1 FROM {key.table.name} WHERE partition = {{}} AND {key.name} = key0"  # noqa: S608
+    query = f"SELECT key0 FROM keys WHERE ({one} LIMIT 1) = 1"  # noqa: S608
+    found = select_by(connection, query, [(one,) for one in keys], partition)
+    return {row[0] for row in found}
 
 
 def select_by(
-    connection: Connection, query: str, keys: Iterable[Any], partition: int
-) -> Iterator[Any]:
-    """Run a query on the relation `keys (key)`; each `{}` in it is the partition."""
+    connection: Connection,
+    query: str,
+    keys: Iterable[tuple[Any, ...]],
+    partition: int,
+) -> Iterator[tuple[Any, ...]]:
+    """Run a query on the relation `keys (key0, ...)`; each `{}` is the partition."""
     keys = list(keys)
-    partitions = [partition] * query.count("{}")
-    if connection.dialect.name == "postgresql":
-        if keys:
-            statement = _with_keys(
-                "SELECT * FROM unnest(%b)", query.replace("{}", "%s")
-            )
-            yield from connection.exec_driver_sql(statement, (keys, *partitions))
+    if not keys:
         return
-    for start in range(0, len(keys), KEYS):
-        some = keys[start : start + KEYS]
+    width, partitions = len(keys[0]), [partition] * query.count("{}")
+    if connection.dialect.name == "postgresql":
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        arrays = f"SELECT * FROM unnest({', '.join(['{}'] * width)})"  # noqa: S608
+        yield from run(
+            connection, _with_keys(width, arrays, query), (*columns, *partitions)
+        )
+        return
+    most = VALUES // width
+    for start in range(0, len(keys), most):
+        some = keys[start : start + most]
         # Made up to a power of two with one of them: few sizes, each compiled once.
         size = 1 << (len(some) - 1).bit_length()
-        values = f"VALUES {', '.join(['(?)'] * size)}"
-        statement = _with_keys(values, query.replace("{}", "?"))
-        parameters = (*some, *some[-1:] * (size - len(some)), *partitions)
-        yield from connection.exec_driver_sql(statement, parameters)
+        some += some[-1:] * (size - len(some))
+        row = f"({', '.join(['{}'] * width)})"
+        values = f"VALUES {', '.join([row] * size)}"
+        parameters = (*chain.from_iterable(some), *partitions)
+        yield from run(connection, _with_keys(width, values, query), parameters)
 
 
-def _with_keys(keys: str, query: str) -> str:
-    return f"WITH keys (key) AS ({keys}) {query}"
+def _with_keys(width: int, keys: str, query: str) -> str:
+    names = ", ".join(f"key{n}" for n in range(width))
+    return f"WITH keys ({names}) AS ({keys}) {query}"

@@ -156,7 +156,8 @@ class Checkpoints:
     def make(self, key: ProfileKey, updates: UpdatePolicy) -> None:
         """Make a profile's checkpoints, unless they were made lately.
 
-        Only a cache: if the database is busy, or the profile went on, there are none.
+        Only a cache: if the database is busy, the profile went on, or it is shorter
+        than `Head.SHORTEST`, there are none.
         """
         profile = Profile.project(None, self._streams.read(key, Cut(updates=updates)))
         if profile is None:
@@ -194,7 +195,8 @@ class Checkpoints:
         try:
             with self._database.write(wait_seconds=PATIENCE) as connection:
                 head = Head.lock(connection, partition)
-                if head.versions([stream_id]).get(stream_id) != version:
+                length = head.versions([stream_id]).get(stream_id, 0)
+                if length != version or length < head.SHORTEST:
                     return
                 stale = self._of(key, updates)
                 if not anew:

@@ -20,8 +20,9 @@ from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
 from .birthplace import Birthplace
+from .group import Delivery
 from .insertion import Insertion, Positions
-from .writer import Answer, Delivery, Entry, LogWriter
+from .writer import Answer, Entry, LogWriter
 
 QUEUE_EVENTS = 50_000
 QUEUE_BYTES = 256 * 1024 * 1024
@@ -31,14 +32,16 @@ GROUP_EVENTS = 10_000
 GROUP_BYTES = 32 * 1024 * 1024
 """What one transaction takes, unless a single entry is more."""
 
+
 LINGER_SECONDS = 0.005
 """How long a commit waits for as many entries as the one before it had."""
 
 GRACE_SECONDS = 10
 """A caller waits so much longer than the database does, to hear what it says."""
 
-AHEAD = 4
-"""Entries of one caller that wait to be stored while it makes the next."""
+AHEAD = 9
+"""Entries of one caller that wait to be stored while it makes the next: of full batches
+a group, and what it takes for the next one."""
 
 
 class Ticket:

@@ -1,23 +1,22 @@
 """The end of a partition's log: whoever holds it appends, alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, String, bindparam, delete, select, update
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+import msgspec
+from sqlalchemy import Connection, delete, update
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
 
-from .bulk import insert_rows, present, select_by
+from .bulk import insert_rows, present, run, select_by
 from .logged_event import digest, link
-from .tables import checkpoints, events, heads, streams
+from .tables import checkpoints, events, streams
 
 
-class NewEvent(NamedTuple):
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as its stream has it, before the log gives it a position.
 
     The bytes of the stream's UUID, and of the event id in UTF-8; times in microseconds.
@@ -32,51 +31,27 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
-class _TransactionId(FunctionElement[str]):
-    """The id of the transaction at hand, where the database gives one."""
-
-    inherit_cache = True
-    type = String()
-
-
-@compiles(_TransactionId)
-def _no_id(*_: Any, **__: Any) -> str:
-    return "NULL"
-
-
-@compiles(_TransactionId, "postgresql")
-def _id(*_: Any, **__: Any) -> str:
-    return "CAST(pg_current_xact_id() AS text)"
-
-
-# Built once: to build them costs as much as to run them.
-_HEAD = (
-    select(heads.c.position, heads.c.chain, heads.c.recorded_at, _TransactionId())
-    .where(heads.c.partition == bindparam("of"))
-    .with_for_update()
-)
-_MOVE = (
-    update(heads)
-    .where(heads.c.partition == bindparam("of"))
-    .values(
-        position=bindparam("to"), chain=bindparam("link"), recorded_at=bindparam("now")
-    )
-)
-_NAME = (
-    update(streams)
-    .where(
-        streams.c.partition == bindparam("of"), streams.c.stream_id == bindparam("id")
-    )
-    .values(api_space_id=bindparam("space"), profile_id=bindparam("profile"))
-)
+_HEAD = {
+    "sqlite": "SELECT position, chain, recorded_at, NULL FROM heads",
+    "postgresql": "SELECT position, chain, recorded_at, "
+    "CAST(pg_current_xact_id() AS text) FROM heads",
+}
+_LOCKING = {"postgresql": " FOR UPDATE", "sqlite": ""}
+"""SQLite has no words for it: there the transaction itself is the lock."""
+_MOVE = """
+    UPDATE heads SET position = {}, chain = {}, recorded_at = {} WHERE partition = {}
+"""
 _VERSIONS = """
-    SELECT key,
-        (SELECT max(version) FROM events WHERE partition = {} AND stream_id = key),
-        (SELECT 1 FROM streams WHERE partition = {} AND stream_id = key
+    SELECT key0,
+        (SELECT max(version) FROM events WHERE partition = {} AND stream_id = key0),
+        (SELECT 1 FROM streams WHERE partition = {} AND stream_id = key0
             AND api_space_id IS NULL)
     FROM keys
 """
 
+
+NOBODY = (None, None)
+"""Whose a stream is that came through the library's port."""
 
 Known = dict[bytes, int | None]
 """How long streams are, as far as it was looked up; None if they do not exist."""
@@ -97,6 +72,9 @@ class Head:
     reader can ever see a position before a smaller one.
     """
 
+    SHORTEST: ClassVar[int] = 100
+    """Streams of fewer events have no checkpoints: appends to them need not look."""
+
     connection: Connection
     partition: int
     position: int
@@ -115,9 +93,11 @@ class Head:
 
         A clock that went backwards is held at the last time given.
         """
-        position, chain, recorded_at, transaction = connection.execute(
-            _HEAD, {"of": partition}
-        ).one()
+        engine = connection.dialect.name
+        statement = f"{_HEAD[engine]} WHERE partition = {{}}{_LOCKING[engine]}"
+        ((position, chain, recorded_at, transaction),) = run(
+            connection, statement, (partition,)
+        )
         now = max(to_microseconds(datetime.now(UTC)), recorded_at)
         return cls(connection, partition, position, chain, now, transaction)
 
@@ -135,36 +115,30 @@ class Head:
         if not new:
             return range(first, first)
         self._prepare_streams(new, profiles or {})
-        rows = []
+        insert_rows(self.connection, events, self._placed(new))
+        end = (self.position, self.chain, self.recorded_at, self.partition)
+        run(self.connection, _MOVE, end)
+        return range(first, self.position + 1)
+
+    def _placed(self, new: Iterable[NewEvent]) -> Iterator[tuple[Any, ...]]:
+        """Give each event its place, and seal it: the rows of the log."""
         for event in new:
             self.position += 1
-            (stream_id, version, event_id, name, revision, occurred_at, state) = event
             fields = (
                 self.partition,
                 self.position,
-                stream_id,
-                version,
-                event_id,
-                name,
-                revision,
-                occurred_at,
+                event.stream_id,
+                event.version,
+                event.event_id,
+                event.name,
+                event.revision,
+                event.occurred_at,
                 self.recorded_at,
-                state,
+                event.state,
             )
             of_event = digest(fields)
             self.chain = link(self.chain, of_event)
-            rows.append((*fields, of_event, self.chain))
-        insert_rows(self.connection, events, rows)
-        self.connection.execute(
-            _MOVE,
-            {
-                "of": self.partition,
-                "to": self.position,
-                "link": self.chain,
-                "now": self.recorded_at,
-            },
-        )
-        return range(first, self.position + 1)
+            yield (*fields, of_event, self.chain)
 
     def place(self) -> Place:
         """Remember where the log ends, to go back to when a savepoint is undone."""
@@ -181,7 +155,8 @@ class Head:
         wanted = set(stream_ids)
         unread = wanted - self.known.keys()
         if unread:
-            found = select_by(self.connection, _VERSIONS, unread, self.partition)
+            keys = [(stream_id,) for stream_id in unread]
+            found = select_by(self.connection, _VERSIONS, keys, self.partition)
             for stream_id, version, unnamed in found:
                 self.known[stream_id] = version
                 if unnamed:
@@ -199,18 +174,14 @@ class Head:
             last[event.stream_id] = max(event.version, last.get(event.stream_id, 0))
         known = self.versions(last)
         fresh = [id_ for id_ in last if id_ not in known]
-        insert_rows(
-            self.connection,
-            streams,
-            [
-                (self.partition, id_, *(profiles.get(id_) or (None, None)))
-                for id_ in fresh
-            ],
-        )
-        self.unnamed.update(id_ for id_ in fresh if not profiles.get(id_))
+        if fresh:
+            rows = ((self.partition, i, *(profiles.get(i) or NOBODY)) for i in fresh)
+            insert_rows(self.connection, streams, rows)
+            self.unnamed.update(id_ for id_ in fresh if not profiles.get(id_))
         self._name_streams(profiles)
+        long = [id_ for id_, version in known.items() if version >= self.SHORTEST]
         of_stream = checkpoints.c.stream_id
-        checkpointed = present(self.connection, of_stream, known, self.partition)
+        checkpointed = present(self.connection, of_stream, long, self.partition)
         self._drop_checkpoints(e for e in new if e.stream_id in checkpointed)
         self.known.update(
             (id_, max(version, known.get(id_, 0))) for id_, version in last.items()
@@ -221,13 +192,16 @@ class Head:
     def _name_streams(self, profiles: Mapping[bytes, ProfileKey | None]) -> None:
         """Say whose the streams are that become a profile's only now."""
         named = {id_: key for id_ in self.unnamed if (key := profiles.get(id_))}
-        if named:
-            rows = [
-                {"of": self.partition, "id": id_, "space": space, "profile": profile}
-                for id_, (space, profile) in named.items()
-            ]
-            self.connection.execute(_NAME, rows)
-            self.unnamed -= named.keys()
+        for stream_id, (space, profile) in named.items():
+            self.connection.execute(
+                update(streams)
+                .where(
+                    streams.c.partition == self.partition,
+                    streams.c.stream_id == stream_id,
+                )
+                .values(api_space_id=space, profile_id=profile)
+            )
+        self.unnamed -= named.keys()
 
     def _drop_checkpoints(self, late: Iterable[NewEvent]) -> None:
         """Drop the checkpoints that a late event makes wrong, from its time on."""

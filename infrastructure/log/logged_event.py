@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from eventsourcing.persistence import StoredEvent
@@ -50,17 +51,20 @@ def digest(fields: Iterable[bytes | str | int | None]) -> bytes:
     gives partition, position, stream id (16 bytes), version, event id, name, revision,
     occurred_at, recorded_at, state, in this order, for ever.
     """
-    framed: list[bytes] = []
-    for field in fields:
-        if field is None:
-            framed.append(b"\xff\xff\xff\xff")
-            continue
-        if isinstance(field, int):
-            data = b"%d" % field
-        else:
-            data = field if isinstance(field, bytes) else field.encode()
-        framed += (len(data).to_bytes(4), data)
+    framed = [
+        len(field).to_bytes(4) + field if type(field) is bytes else _framed(field)
+        for field in fields
+    ]
     return sha256(b"".join(framed)).digest()
+
+
+@lru_cache(maxsize=4096)
+def _framed(field: str | int | None) -> bytes:
+    """Frame a field that is no bytes: mostly one that many events share."""
+    if field is None:
+        return b"\xff\xff\xff\xff"
+    data = b"%d" % field if isinstance(field, int) else field.encode()
+    return len(data).to_bytes(4) + data
 
 
 def link(chain: bytes, event_digest: bytes) -> bytes:

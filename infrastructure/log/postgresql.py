@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from threading import Semaphore
 from typing import Any
 
+from psycopg.adapt import PyFormat
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -120,6 +121,9 @@ def _engine(url: URL, busy_seconds: float, *, readonly: bool) -> Engine:
         }
         for name, value in settings.items():
             connection.execute(f"SET {name} = {value}")
+        # By its type's number the driver would find bytes one written in Python.
+        adapters = connection.adapters
+        adapters.register_dumper(bytes, adapters.get_dumper(bytes, PyFormat.BINARY))
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -9,8 +9,9 @@ from profilestore.domain.text import storable
 
 from .committer import Committer
 from .database import Database
+from .group import Delivery
 from .quarantine import Quarantine, QuarantineEntry, Settled, Settlement
-from .writer import Delivery, LogWriter
+from .writer import LogWriter
 
 
 class QuarantineDesk(Quarantine):

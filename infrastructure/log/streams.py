@@ -13,6 +13,16 @@ from profilestore.domain.timestamps import from_microseconds, to_microseconds
 from .database import Database
 from .tables import events, streams
 
+EVENT = (
+    events.c.event_id,
+    events.c.name,
+    events.c.revision,
+    events.c.occurred_at,
+    events.c.state,
+    events.c.position,
+)
+"""What `event_of` reads, in its order."""
+
 COLUMNS = (
     events.c.event_id,
     events.c.name,

@@ -93,7 +93,7 @@ events = Table(
     Column("chain", LargeBinary(32), nullable=False),
     PrimaryKeyConstraint("partition", "position"),
     Index("events_by_version", "partition", "stream_id", "version", unique=True),
-    # The event id before the stream: a batch looks its ids up in one statement.
+    # What must be new, and is looked up: an event's id in its own stream.
     Index("events_by_event_id", "partition", "event_id", "stream_id", unique=True),
     Index("events_by_time", "partition", "stream_id", "occurred_at"),
 )

@@ -9,9 +9,10 @@ from uuid import uuid4
 from profilestore.domain.envelope import read_event
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.log.group import Delivery
 from profilestore.infrastructure.log.head import Head, NewEvent
 from profilestore.infrastructure.log.insertion import Insertion
-from profilestore.infrastructure.log.writer import Delivery, LogWriter
+from profilestore.infrastructure.log.writer import LogWriter
 from tests.simple_events import event, rows
 
 

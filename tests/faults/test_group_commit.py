@@ -24,7 +24,7 @@ from profilestore import (
 from profilestore.domain.admission import Outcome
 from profilestore.domain.receipt import Receipt
 from profilestore.infrastructure.log import committer as committer_module
-from profilestore.infrastructure.log import writer as writer_module
+from profilestore.infrastructure.log import group as group_module
 from profilestore.infrastructure.log.committer import Committer, Ticket
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.writer import LogWriter
@@ -245,7 +245,7 @@ def test_without_looking_the_ids_up_a_second_delivery_fails(
     either_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above: the database itself would not take it twice."""
-    monkeypatch.setattr(writer_module, "_stored", lambda *_: {})
+    monkeypatch.setattr(group_module, "_stored", lambda *_: {})
     with ProfileStore.open(either_url) as store:
         store.append([event(1)])
 

@@ -9,7 +9,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from profilestore import ProfileStore, StorageError, StoreUnavailableError
 from profilestore.domain.receipt import Receipt
-from profilestore.infrastructure.log import writer as writer_module
+from profilestore.infrastructure.log import group as group_module
 from profilestore.infrastructure.log.commit import Commit
 from profilestore.infrastructure.log.head import Head, Place
 from tests.faults.appender import batch
@@ -122,7 +122,7 @@ def test_without_looking_the_ids_up_a_lost_answer_is_an_error(
     far_store: ProfileStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control for the sender's repetition: it is event ids that tell what is stored."""
-    monkeypatch.setattr(writer_module, "_stored", lambda *_: {})
+    monkeypatch.setattr(group_module, "_stored", lambda *_: {})
     monkeypatch.setattr(Commit, "happened", lambda *_: False)
     proxy.arm(1)
 

@@ -14,6 +14,7 @@ from profilestore import Cut, ProfileNotFoundError, ProfileStore, current_profil
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log import checkpoints as module
 from profilestore.infrastructure.log.checkpoints import Checkpoints
+from profilestore.infrastructure.log.head import Head
 from profilestore.projections.current import current_from
 from tests.histories import as_json, deliveries_of, histories
 from tests.property.test_cuts import instants
@@ -53,7 +54,8 @@ def test_an_answer_from_a_checkpoint_is_that_of_the_fold(
     interval: int,
 ) -> None:
     """Also after late events, which came when the checkpoints were there already."""
-    with ProfileStore.open("sqlite://") as store:
+    with pytest.MonkeyPatch.context() as patch, ProfileStore.open("sqlite://") as store:
+        patch.setattr(Head, "SHORTEST", 1)
         checkpoints = Checkpoints(store._database, store._streams, interval=interval)  # noqa: SLF001
         keys = {
             (e["apiSpaceId"], e.get("profileId") or e["payload"]["id"])
@@ -86,6 +88,22 @@ def minute(number: int, **members: Any) -> dict[str, Any]:
         "revision": number,
         "timestamp": (START + timedelta(minutes=number)).isoformat(),
     } | members
+
+
+def test_a_short_profile_has_no_checkpoints(store: ProfileStore) -> None:
+    """For appends to it do not look for any."""
+    checkpoints = Checkpoints(store._database, store._streams, interval=1)  # noqa: SLF001
+    key = store.key(SPACE, "joe")
+    store.append([minute(n) for n in range(Head.SHORTEST - 1)])
+    checkpoints.make(key, UpdatePolicy.MERGE)
+    assert not used(store, checkpoints, key, Cut())
+
+    store.append([minute(Head.SHORTEST)])
+    checkpoints.make(key, UpdatePolicy.MERGE)
+    assert used(store, checkpoints, key, Cut())
+
+    store.append([minute(Head.SHORTEST - 1)])  # late
+    assert used(store, checkpoints, key, Cut())
 
 
 def test_a_long_profile_is_answered_from_checkpoints(
