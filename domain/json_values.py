@@ -13,6 +13,7 @@ MAX_DEPTH = 200
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
 class MalformedJsonError(ValueError):
@@ -105,6 +106,11 @@ def _check_depth(value: Any) -> None:
 def write_json(value: Any) -> bytes:
     """Encode compactly, members in the order they have."""
     return _encode(value)
+
+
+def write_sorted_json(value: Any) -> bytes:
+    """Encode compactly, members in order of name: equal values are equal bytes."""
+    return _encode_sorted(value)
 
 
 def json_equal(a: Any, b: Any) -> bool:

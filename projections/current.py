@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from profilestore.domain.cut import Cut
 from profilestore.domain.identity import ProfileKey
+from profilestore.domain.json_values import sort_members
 from profilestore.domain.profile import Profile
 from profilestore.domain.timestamps import from_microseconds
 
@@ -51,7 +52,7 @@ def current_from(
         cut=CutView.of(cut),
         account_id=standing.account_id,
         status=standing.status,
-        data=standing.data,
+        data=sort_members(standing.data),
         revision=standing.revision,
         etag=standing.etag,
         event_id=standing.event_id,

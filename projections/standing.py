@@ -7,7 +7,7 @@ import msgspec
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.events import DevicesUpdated, ProfileCreated, RecordedEvent
-from profilestore.domain.json_values import read_json, sort_members, write_json
+from profilestore.domain.json_values import read_json, write_sorted_json
 from profilestore.domain.profile import Profile
 from profilestore.domain.source_order import by_revision, by_time
 from profilestore.domain.timestamps import to_microseconds
@@ -22,8 +22,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     It holds what the current profile is made of, and what tells whether more events
     simply come after: `until`, the latest time, and `largest`, the largest revision.
-    Times are microseconds since 1970-01-01T00:00:00Z; members of the data are in order
-    of name.
+    Times are microseconds since 1970-01-01T00:00:00Z.
     """
 
     life: int
@@ -55,7 +54,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             life=life.number,
             status=state.status or Status.UNKNOWN,
-            data=sort_members(state.data),
+            data=state.data,
             devices=state.devices,
             created_at=_microseconds(life.create),
             account_id=_account_id(life.devices) if of_devices else account_id,
@@ -106,8 +105,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return _with_lifecycle(_with_devices(until, devices), lifecycle, updates)
 
     def to_json(self) -> bytes:
-        """Write it down; `from_json` reads it again."""
-        return write_json(self)
+        """Write it down in one form, members in order of name; `from_json` reads it."""
+        return write_sorted_json(self)
 
     @classmethod
     def from_json(cls, text: bytes) -> "Standing":
@@ -160,7 +159,7 @@ def _with_lifecycle(
     return msgspec.structs.replace(
         standing,
         status=state.status,
-        data=sort_members(state.data),
+        data=state.data,
         account_id=standing.account_id if account_id is None else account_id,
         account_of_devices=standing.account_of_devices and account_id is None,
         revision=last.revision,

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import UnreadableEventError
 from profilestore.domain.json_values import sort_members
-from profilestore.domain.merge_patch import merge_into
+from profilestore.domain.merge_patch import merge_into, merge_patch
 
 from .completeness import Clashes, Ranges, gaps_and_clashes
 from .spans import Span
@@ -39,9 +39,8 @@ def fold_stream(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Fold
 
     Raise UnreadableEventError for what is no event of a profile.
     """
-    for row in rows:
-        if row[1] == _FOREIGN:
-            raise UnreadableEventError(None, "one is no event of a profile")
+    if _FOREIGN in [row[1] for row in rows]:
+        raise UnreadableEventError(None, "one is no event of a profile")
     rows.sort()
     try:
         return _fold(profile_id, rows, updates, read_quickly)
@@ -142,33 +141,27 @@ def _with_lifecycle(
     """Put lifecycle events on top (SPEC section 5); they are in source order."""
     if not rows:
         return standing
-    status = standing.status
+    kinds = [row[1] for row in rows]
     data = None if standing.data is None else dict(standing.data)
-    account_id, of_devices = standing.account_id, standing.account_of_devices
+    account_id = None
     merging = updates is UpdatePolicy.MERGE
-    for row in rows:
-        kind, said = row[1], read(row[4])
+    for kind, said in zip(kinds, map(read, [row[4] for row in rows]), strict=True):
         if said.accountId is not None:
-            account_id, of_devices = int(said.accountId), False
-        if kind == _UPDATE:
-            if merging:
-                data = {} if data is None else data
-                merge_into(data, said.payload)
-            else:
-                data = said.payload
-            status = Status.ACTIVE if status is Status.UNKNOWN else status
-        elif kind == _CREATE:
-            data, status = said.payload, Status.ACTIVE
-        else:
-            status = Status.DELETED if kind == _DELETE else Status.ACTIVE
-    largest = max(row[2] for row in rows)
+            account_id = said.accountId
+        if kind == _UPDATE and merging and data is not None:
+            merge_into(data, said.payload)
+        elif kind == _UPDATE and merging:
+            data = merge_patch(None, said.payload)
+        elif kind <= _UPDATE:
+            data = said.payload
+    largest = max([row[2] for row in rows])
     missing, clashes = _gaps_and_clashes(standing.largest, rows, largest)
     return replace(
         standing,
-        status=status,
-        data=None if data is None else sort_members(data | {"id": profile_id}),
-        account_id=account_id,
-        account_of_devices=of_devices,
+        status=_status(standing.status, kinds),
+        data=None if data is None else data | {"id": profile_id},
+        account_id=standing.account_id if account_id is None else int(account_id),
+        account_of_devices=standing.account_of_devices and account_id is None,
         revision=rows[-1][2],
         etag=said.entity_tag,
         event_id=rows[-1][3].decode(),
@@ -177,6 +170,13 @@ def _with_lifecycle(
         clashes=[*standing.clashes, *clashes],
         largest=largest,
     )
+
+
+def _status(before: Status, kinds: list[int]) -> Status:
+    """Say the status after lifecycle events: the last delete or undelete decides."""
+    if turns := [kind for kind in kinds if kind > _UPDATE]:
+        return Status.DELETED if turns[-1] == _DELETE else Status.ACTIVE
+    return Status.ACTIVE if before is Status.UNKNOWN else before
 
 
 def _gaps_and_clashes(

@@ -16,6 +16,9 @@ ROWS = (2000, 500, 100)
 VALUES = 16_384
 """Values of keys that one SQLite statement looks up by, at most."""
 
+DISTINCT_KEYS = "(SELECT DISTINCT key0 FROM keys) AS keys"
+"""The keys of `select_by`, each once."""
+
 _PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
 
 
@@ -27,13 +30,17 @@ def run(
     `{}` in it stands for a parameter. Errors are SQLAlchemy's.
     """
     cursor = connection.connection.cursor()
-    mark = _MARKS[connection.dialect.name]
+    mark, options = _WORDS[connection.dialect.name]
     with _errors(connection, statement):
-        cursor.execute(statement.replace("{}", mark), parameters)
-        return [*cursor.fetchall()] if cursor.description else []
+        cursor.execute(statement.replace("{}", mark), parameters, **options)
+        return cursor.fetchall() if cursor.description else []  # type: ignore[return-value]
 
 
-_MARKS = {"sqlite": "?", "postgresql": "%b"}
+_WORDS: dict[str, tuple[str, dict[str, bool]]] = {
+    "sqlite": ("?", {}),
+    "postgresql": ("%b", {"binary": True}),
+}
+"""How a parameter is written, and how rows are asked for: as bytes, not as text."""
 
 
 @contextmanager
@@ -125,7 +132,10 @@ def select_by(
     keys: Iterable[tuple[Any, ...]],
     partition: int,
 ) -> Iterator[tuple[Any, ...]]:
-    """Run a query on the relation `keys (key0, ...)`; each `{}` is the partition."""
+    """Run a query on the relation `keys (key0, ...)`; each `{}` is the partition.
+
+    A key may stand in it more than once.
+    """
     keys = list(keys)
     if not keys:
         return

@@ -1,6 +1,8 @@
 """Building a generation from the log: in steps, by anyone, while the store is used."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,14 +15,16 @@ from profilestore.infrastructure.log.tables import read_parts
 from .catch_up import catch_up
 from .generation import Generation
 from .kept import insert_kept
-from .stream_rows import end_of_log, read_range
+from .stream_rows import end_of_log, read_range, read_some
 
-STEP_EVENTS = 10_000
-"""Events that one step reads, about: what is lost of the work when it is broken off,
-and what is in memory at once."""
-PART_EVENTS = 50_000
+PART_EVENTS = 100_000
 """Events that one part has, about."""
 MOST_PARTS = 64
+PASSES = 10
+"""Up to so many parts each is read by going through the whole log, as one step; where
+there are more, streams are read one by one, which costs a look at a page an event."""
+STEP_EVENTS = 10_000
+"""Events that one step reads then, about."""
 
 
 class Part(NamedTuple):
@@ -97,11 +101,13 @@ class Builder:
 
     def _step(self, generation: Generation, part: Part) -> Part | None:
         """Build some more of a part; None if somebody else has done so."""
-        with self.database.read() as connection:
-            found = read_range(
-                connection, self.partition, part.after, part.until, STEP_EVENTS
-            )
-        kept = [s.folded(self.updates, found.position) for s in found.streams]
+        bounds = self.partition, part.after, part.until
+        with _collector_paused(), self.database.read() as connection:
+            if self._small_enough(connection, generation):
+                found = read_range(connection, *bounds)
+            else:
+                found = read_some(connection, *bounds, STEP_EVENTS)
+            kept = [s.folded(self.updates, found.position) for s in found.streams]
         with self.database.write() as connection:
             moved = connection.execute(
                 update(read_parts)
@@ -116,6 +122,25 @@ class Builder:
                 return None
             insert_kept(connection, generation, kept)
         return part._replace(after=found.until)
+
+    def _small_enough(self, connection: Connection, generation: Generation) -> bool:
+        """Tell whether a part is to be read in one pass over the log."""
+        query = select(func.count()).where(*generation.rows_of(read_parts))
+        parts = connection.execute(query).scalar_one()
+        end = end_of_log(connection, self.partition)
+        return parts <= PASSES and end <= 2 * parts * PART_EVENTS
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let nobody look for cycles in rows and documents: there are many, and none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def events_built(connection: Connection, generation: Generation) -> int:

@@ -1,21 +1,19 @@
 """Bringing a generation up to the log: what is new is put on top of what is kept."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.tables import read_profiles
 from profilestore.projections.spans import Span
 from profilestore.projections.standing import Standing
 from profilestore.projections.stream_fold import extend_fold
-from profilestore.projections.stream_row import Row
 
 from .generation import Generation
-from .kept import Kept, replace_kept
+from .kept import Kept, read_kept, replace_kept
 from .stream_rows import (
-    STREAMS,
     Stream,
     end_of_log,
     read_positions,
@@ -27,7 +25,18 @@ STEP_EVENTS = 2000
 FOLDS_FASTER = 5
 """An event costs so much more to be put on top than in a fold of the whole stream."""
 
-_AT = Row._fields.index("position")
+
+class _Stored(NamedTuple):
+    stream_id: bytes
+    position: int
+    condition: int | None
+    since: int | None
+    body: bytes | None
+
+
+_COLUMNS = [read_profiles.c[name] for name in _Stored._fields]
+_AT: Final = 6
+"""Where a row has its position; rows are tuples as the driver gives them."""
 
 
 def catch_up(
@@ -57,7 +66,11 @@ def catch_up(
 def _changed(connection: Connection, generation: Generation, to: int) -> Iterator[Kept]:
     """Find what is to be kept of the profiles that have new events until a position."""
     new = read_positions(connection, generation.partition, generation.position, to)
-    stored = _stored(connection, generation, [stream.stream_id for stream in new])
+    ids = [stream.stream_id for stream in new]
+    stored = {
+        row.stream_id: row
+        for row in map(_Stored._make, read_kept(connection, generation, ids, _COLUMNS))
+    }
     whole = []
     for stream in new:
         row = stored.get(stream.stream_id)
@@ -74,10 +87,10 @@ def _changed(connection: Connection, generation: Generation, to: int) -> Iterato
 
 
 def _extended(
-    row: Any, stream: Stream, generation: Generation, end: int
+    row: _Stored, stream: Stream, generation: Generation, end: int
 ) -> Kept | None:
     """Put new events on top of what is kept; None if that takes the whole stream."""
-    if row.body is None:
+    if row.body is None or row.since is None or row.condition is None:
         return None
     later = [new for new in stream.rows if new[_AT] > row.position]
     try:
@@ -94,23 +107,3 @@ def _extended(
         return None
     kept = Kept.of(stream.stream_id, stream.profile, end, folded)
     return kept._replace(spans_from=row.since)
-
-
-def _stored(
-    connection: Connection, generation: Generation, stream_ids: Sequence[bytes]
-) -> dict[bytes, Any]:
-    """Read what is kept of profiles."""
-    found: dict[bytes, Any] = {}
-    for start in range(0, len(stream_ids), STREAMS):
-        query = select(
-            read_profiles.c.stream_id,
-            read_profiles.c.position,
-            read_profiles.c.condition,
-            read_profiles.c.since,
-            read_profiles.c.body,
-        ).where(
-            *generation.rows_of(read_profiles),
-            read_profiles.c.stream_id.in_(stream_ids[start : start + STREAMS]),
-        )
-        found |= {row.stream_id: row for row in connection.execute(query)}
-    return found

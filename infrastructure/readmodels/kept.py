@@ -1,13 +1,13 @@
 """A profile as a read model keeps it: how it stands, and its conditions before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Column, Connection, bindparam, delete
 
 from profilestore.domain.identity import ProfileKey
-from profilestore.infrastructure.log.bulk import insert_rows
+from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, insert_rows, select_by
 from profilestore.infrastructure.log.tables import (
     FOREVER,
     read_profiles,
@@ -52,6 +52,26 @@ class Kept(NamedTuple):
         """Set a profile aside, with what its fold raised."""
         told = f"{type(error).__name__}: {error}"
         return cls(stream_id, profile, position, None, (), told[:500])
+
+
+def read_kept(
+    connection: Connection,
+    generation: Generation,
+    stream_ids: Iterable[bytes],
+    columns: Sequence[Column[Any]],
+) -> Iterator[tuple[Any, ...]]:
+    """Read columns of what a generation has of profiles, each by a look at its key."""
+    names = ", ".join(column.name for column in columns)
+    where = (
+        "read_profiles WHERE partition = {} "
+        f"AND generation = {int(generation.number)} AND stream_id = key0"
+    )
+    if connection.dialect.name == "postgresql":
+        # OFFSET: by the key, whatever the planner has counted.
+        where = f"LATERAL (SELECT {names} FROM {where} OFFSET 0) AS kept"  # noqa: S608 - names of ours
+    query = f"SELECT {names} FROM {DISTINCT_KEYS} CROSS JOIN {where}"  # noqa: S608
+    keys = [(stream_id,) for stream_id in stream_ids]
+    return select_by(connection, query, keys, generation.partition)
 
 
 def insert_kept(

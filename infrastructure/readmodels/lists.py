@@ -22,6 +22,7 @@ from profilestore.projections.stream_fold import fold_stream
 
 from .contains import contains
 from .generation import Generation
+from .kept import read_kept
 from .question import Question
 from .stream_rows import read_streams
 
@@ -89,24 +90,18 @@ def _now(
         .limit(size)
     )
     if question.lets_all:
-        chosen = candidates.where(kept.condition.is_not(None)).subquery()
+        chosen: Any = candidates.where(kept.condition.is_not(None))
     else:
         of_codes = (
             candidates.where(kept.condition == code).subquery()
             for code in question.codes
         )
         every = union_all(*(select(of_code) for of_code in of_codes)).subquery()
-        chosen = select(every).order_by(every.c.profile_id).limit(size).subquery()
-    query = (
-        select(kept.profile_id, kept.body)
-        .join(chosen, kept.stream_id == chosen.c.stream_id)
-        .where(*generation.rows_of(read_profiles))
-        .order_by(kept.profile_id)
-    )
-    return [
-        (row.profile_id, Standing.from_json(row.body))
-        for row in connection.execute(query)
-    ]
+        chosen = select(every).order_by(every.c.profile_id).limit(size)
+    ids = [row.stream_id for row in connection.execute(chosen)]
+    rows = read_kept(connection, generation, ids, (kept.profile_id, kept.body))
+    found = [(profile_id, Standing.from_json(body)) for profile_id, body in rows]
+    return sorted(found, key=lambda one: one[0].encode())
 
 
 def _then(

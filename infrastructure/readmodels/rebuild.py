@@ -21,7 +21,7 @@ DROPPED = 2000
 LOOK_SECONDS = 0.2
 """How often it is looked how far other processes are."""
 
-WORTH_A_PROCESS = 20_000
+WORTH_A_PROCESS = 200_000
 """Events from which on a process of its own is worth its start: it may read faster,
 and leaves this one to others."""
 

@@ -1,49 +1,38 @@
 """Streams as rows, whole and in bulk, for the folds of read models."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, case, or_, select
+from sqlalchemy import Connection, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.identity import ProfileKey
-from profilestore.infrastructure.log.tables import events, heads, streams
+from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, run, select_by
+from profilestore.infrastructure.log.tables import heads
 from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Kind, Row
 
 from .kept import Kept
 
-STREAMS = 200
-"""Streams that one statement names."""
-
-_STREAM = Row._fields.index("stream_id")
-
-_kind = case(
+_KIND = " ".join(
     (
-        or_(
-            events.c.event_id.is_(None),
-            events.c.revision.is_(None),
-            events.c.occurred_at.is_(None),
-        ),
-        int(Kind.FOREIGN),
-    ),
-    *((events.c.name == name, int(kind)) for name, kind in KINDS.items()),
-    else_=int(Kind.FOREIGN),
+        "CASE WHEN event_id IS NULL OR revision IS NULL OR occurred_at IS NULL",
+        f"THEN {int(Kind.FOREIGN)}",
+        *(f"WHEN name = '{name}' THEN {int(kind)}" for name, kind in KINDS.items()),
+        f"ELSE {int(Kind.FOREIGN)} END",
+    )
 )
-_ROWS: Select[Any] = select(
-    events.c.occurred_at,
-    _kind,
-    events.c.revision,
-    events.c.event_id,
-    events.c.state,
-    events.c.stream_id,
-).order_by(events.c.stream_id, events.c.version)
+_ROW = f"occurred_at, {_KIND}, revision, event_id, state, stream_id"
+_STREAM = Row._fields.index("stream_id")
+_EVENTS = {
+    "sqlite": "events NOT INDEXED",  # in the order they lie in: each page is read once
+    "postgresql": "events",
+}
+_RANGE = "WHERE partition = {} AND stream_id > {} AND stream_id < {}"
 
 
 class Stream(NamedTuple):
-    """A stream that is a profile's, with all its rows."""
+    """A stream that is a profile's, with rows of it."""
 
     stream_id: bytes
     profile: ProfileKey
@@ -69,60 +58,58 @@ class Range(NamedTuple):
 
 
 def read_range(
+    connection: Connection, partition: int, after: bytes, until: bytes
+) -> Range:
+    """Read all streams between two ids by going through the partition once."""
+    end = end_of_log(connection, partition)
+    query = f"SELECT {_ROW} FROM {_EVENTS[connection.dialect.name]} {_RANGE}"  # noqa: S608 - words of ours
+    rows = run(connection, query, (partition, after, until))
+    found = _streams(connection, partition, rows, after, until)
+    return Range(found, until, len(rows), end)
+
+
+def read_some(
     connection: Connection, partition: int, after: bytes, until: bytes, limit: int
 ) -> Range:
-    """Read the streams after an id, before another, of about `limit` events.
+    """Read streams between two ids, from the first on, one by one: of `limit` events.
 
     At least one stream, if there is one; where there is none the range ends.
     """
-    query = _ROWS.where(
-        events.c.partition == partition,
-        events.c.stream_id > after,
-        events.c.stream_id < until,
-    ).limit(limit)
     end = end_of_log(connection, partition)
-    rows = _fetch(connection, query)
-    if len(rows) == limit:
-        last = cast("bytes", rows[-1][_STREAM])
-        whole = [row for row in rows if row[_STREAM] != last]
-        if not whole:
-            whole_one = read_streams(connection, partition, [last])
-            return Range(whole_one, last, len(whole_one[0].rows), end)
-        rows, until = whole, cast("bytes", whole[-1][_STREAM])
-    query = _names(partition).where(
-        streams.c.stream_id > after, streams.c.stream_id <= until
+    query = (
+        f"SELECT {_ROW} FROM events {_RANGE} ORDER BY stream_id, version LIMIT {limit}"  # noqa: S608
     )
-    return Range(list(_streams(connection, rows, query)), until, len(rows), end)
+    rows = run(connection, query, (partition, after, until))
+    if len(rows) == limit:
+        last = rows[-1][_STREAM]
+        whole = [row for row in rows if row[_STREAM] != last]
+        if whole:
+            rows, until = whole, whole[-1][_STREAM]
+        else:
+            rows, until = list(_rows_of(connection, partition, [last])), last
+    found = _streams(connection, partition, rows, after, until)
+    return Range(found, until, len(rows), end)
 
 
 def read_streams(
     connection: Connection, partition: int, stream_ids: Sequence[bytes]
 ) -> list[Stream]:
     """Read streams by their ids."""
-    found: list[Stream] = []
-    for start in range(0, len(stream_ids), STREAMS):
-        some = stream_ids[start : start + STREAMS]
-        query = _ROWS.where(
-            events.c.partition == partition, events.c.stream_id.in_(some)
-        )
-        names = _names(partition).where(streams.c.stream_id.in_(some))
-        found += _streams(connection, _fetch(connection, query), names)
-    return found
+    rows = _rows_of(connection, partition, stream_ids)
+    return _named(_names_of(connection, partition, stream_ids), rows)
 
 
 def read_positions(
     connection: Connection, partition: int, after: int, to: int
 ) -> list[Stream]:
     """Read of the streams what was stored after a position until another, inclusive."""
-    between = (
-        events.c.partition == partition,
-        events.c.position > after,
-        events.c.position <= to,
+    query = (
+        f"SELECT {_ROW}, position FROM events "  # noqa: S608
+        "WHERE partition = {} AND position > {} AND position <= {}"
     )
-    rows = _fetch(connection, _ROWS.add_columns(events.c.position).where(*between))
-    found = select(events.c.stream_id).where(*between)
-    names = _names(partition).where(streams.c.stream_id.in_(found))
-    return list(_streams(connection, rows, names))
+    rows = run(connection, query, (partition, after, to))
+    ids = {row[_STREAM] for row in rows}
+    return _named(_names_of(connection, partition, ids), rows)
 
 
 def end_of_log(connection: Connection, partition: int) -> int:
@@ -131,27 +118,49 @@ def end_of_log(connection: Connection, partition: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def _rows_of(
+    connection: Connection, partition: int, stream_ids: Iterable[bytes]
+) -> Iterator[Any]:
+    where = "events WHERE partition = {} AND stream_id = key0"
+    columns = _ROW
+    if connection.dialect.name == "postgresql":
+        # OFFSET: a look into the index for each, whatever the planner has counted.
+        where = f"LATERAL (SELECT {_ROW} FROM {where} OFFSET 0) AS events"  # noqa: S608
+        columns = "events.*"
+    query = f"SELECT {columns} FROM {DISTINCT_KEYS} CROSS JOIN {where}"  # noqa: S608
+    return select_by(connection, query, [(one,) for one in stream_ids], partition)
+
+
+def _names_of(
+    connection: Connection, partition: int, stream_ids: Iterable[bytes]
+) -> Iterator[Any]:
+    query = """SELECT stream_id, api_space_id, profile_id FROM keys JOIN streams
+        ON partition = {} AND stream_id = key0 WHERE api_space_id IS NOT NULL"""
+    return select_by(connection, query, [(one,) for one in stream_ids], partition)
+
+
 def _streams(
-    connection: Connection, rows: list[Row], names: Select[Any]
-) -> Iterator[Stream]:
+    connection: Connection,
+    partition: int,
+    rows: Iterable[Any],
+    after: bytes,
+    until: bytes,
+) -> list[Stream]:
+    query = """SELECT stream_id, api_space_id, profile_id FROM streams WHERE
+        partition = {} AND stream_id > {} AND stream_id <= {}
+        AND api_space_id IS NOT NULL"""
+    return _named(run(connection, query, (partition, after, until)), rows)
+
+
+def _named(names: Iterable[Any], rows: Iterable[Any]) -> list[Stream]:
     """Put rows together by stream; what belongs to no profile is left out."""
-    profiles = {
-        row.stream_id: ProfileKey(row.api_space_id, row.profile_id)
-        for row in connection.execute(names)
+    found = {
+        stream_id: Stream(stream_id, ProfileKey(space, profile_id), [])
+        for stream_id, space, profile_id in names
     }
-    for stream_id, of_stream in groupby(rows, itemgetter(_STREAM)):
-        if (profile := profiles.get(stream_id)) is not None:
-            yield Stream(stream_id, profile, list(of_stream))
-
-
-def _names(partition: int) -> Select[Any]:
-    return select(
-        streams.c.stream_id, streams.c.api_space_id, streams.c.profile_id
-    ).where(streams.c.partition == partition, streams.c.api_space_id.is_not(None))
-
-
-def _fetch(connection: Connection, query: Select[Any]) -> list[Row]:
-    """Fetch plain tuples: a wrapper around each would cost more than the row."""
-    with connection.execute(query) as result:
-        assert result.cursor is not None  # noqa: S101 - it is a select
-        return cast("list[Row]", result.cursor.fetchall())
+    lists = {stream_id: stream.rows for stream_id, stream in found.items()}
+    for row in rows:
+        of_stream = lists.get(row[_STREAM])
+        if of_stream is not None:
+            of_stream.append(cast("Row", row))
+    return [stream for stream in found.values() if stream.rows]

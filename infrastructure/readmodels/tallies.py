@@ -12,7 +12,9 @@ from profilestore.projections.standing import Standing
 from .generation import Generation
 from .lists import needles, of_space, standings_at
 from .question import Question
-from .stream_rows import STREAMS
+
+STREAMS = 200
+"""Profiles that are folded at once."""
 
 ByCode = Counter[int]
 

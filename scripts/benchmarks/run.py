@@ -10,6 +10,7 @@ from pathlib import Path
 
 import floor
 import library
+import models
 import ours
 from sqlalchemy import make_url
 from workload import Figure, texts
@@ -18,21 +19,28 @@ from profilestore import ProfileStore
 from tests.postgresql import schema_url, start
 
 HERE = Path(__file__).parent
+NEW = 10_000
+"""Events that come after a rebuild."""
 
 
 def main() -> None:
     """Measure SQLite, then PostgreSQL; print a table for each."""
-    events = texts(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    count, stored, profiles = numbers + [100_000, 100_000, 5_000][len(numbers) :]
+    events = texts(count)
+    history = texts(stored + NEW, profiles, all_kinds=True)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as name:
-        count = iter(range(100))
+        number = iter(range(100))
 
         def new() -> str:
-            return f"sqlite:///{name}/{next(count)}.db"
+            return f"sqlite:///{name}/{next(number)}.db"
 
         report("SQLite", measured("sqlite", new, events))
+        report_models("SQLite", new(), new(), history)
     server, close = start()
     try:
         report("PostgreSQL", measured("postgresql", lambda: schema_url(server), events))
+        report_models("PostgreSQL", schema_url(server), schema_url(server), history)
     finally:
         close()
 
@@ -96,6 +104,22 @@ def report(engine: str, figures: Iterator[tuple[str, str, Figure]]) -> None:
         / rates["eventsourcing", f"recorder, single events, {ours.THREADS} threads"],
     }.items():
         print(f"  {title:64}{ratio:10.2f}")
+
+
+def report_models(engine: str, url: str, peer: str, history: list[bytes]) -> None:
+    """Print figures of the read models, then their ratios."""
+    ProfileStore.init(url)
+    events, more = history[:-NEW], history[-NEW:]
+    print(f"\n{engine}, read models of {len(events):,} events")
+    rates: dict[str, float] = {}
+    for who, what, figure in models.figures(url, _settings(peer), events, more):
+        print(f"  {who:26}{what:38}{figure.rate:10,.0f}/s", flush=True)
+        rates[what] = figure.rate
+    for what, milliseconds in models.answers(url):
+        print(f"  {'profilestore':26}{what:38}{milliseconds:10,.1f} ms", flush=True)
+    for peer_name in ("rebuild of each aggregate", "the rows, read and parsed"):
+        ratio = rates["rebuild"] / rates[peer_name]
+        print(f"  {'rebuild : ' + peer_name:64}{ratio:10.2f}")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,23 @@ from uuid import UUID
 SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
 
 
-def texts(events: int, profiles: int = 5000, seed: int = 1) -> list[bytes]:
-    """Make events of about 450 bytes, interleaved over the profiles."""
+def texts(
+    events: int,
+    profiles: int = 5000,
+    seed: int = 1,
+    *,
+    first: int = 0,
+    all_kinds: bool = False,
+) -> list[bytes]:
+    """Make events of about 450 bytes, interleaved over the profiles.
+
+    Creates and updates; with `all_kinds` also devices, each tenth, and some deletes.
+    """
     chance = random.Random(seed)
 
     def text(number: int) -> bytes:
         revision, profile = divmod(number, profiles)
+        name = "update" if revision else "create"
         payload = {
             "id": f"joe.blogs.{profile}@example.com",
             "name": f"Joe Blogs {chance.randrange(1000)}",
@@ -24,11 +35,17 @@ def texts(events: int, profiles: int = 5000, seed: int = 1) -> list[bytes]:
             "address": {"street": "Downing Street 10", "city": "London"},
             "visits": number,
         }
+        if all_kinds and revision and not number % 10:
+            name = "devicesUpdated"
+            devices = {"count": 1, "pushEnabled": chance.randrange(2)}
+            payload = {"id": payload["id"], "devices": {"mobile": devices}}
+        elif all_kinds and revision and number % 50 == 1:
+            name = "delete"
         envelope = {
             "eventId": str(UUID(int=chance.getrandbits(128), version=4)),
             "accountId": 39,
             "apiSpaceId": SPACE,
-            "name": "profile.update" if revision else "profile.create",
+            "name": f"profile.{name}",
             "payload": payload,
             "revision": revision,
             "etag": f'"{chance.getrandbits(80):x}"',
@@ -36,7 +53,7 @@ def texts(events: int, profiles: int = 5000, seed: int = 1) -> list[bytes]:
         }
         return json.dumps(envelope).encode()
 
-    return [text(number) for number in range(events)]
+    return [text(number) for number in range(first, first + events)]
 
 
 class Figure:

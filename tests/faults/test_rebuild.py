@@ -16,7 +16,7 @@ REBUILDER = """
 import os, signal, sys
 from profilestore import ProfileStore
 from profilestore.infrastructure.readmodels import builder, catch_up, rebuild
-builder.STEP_EVENTS, builder.PART_EVENTS = 60, 200
+builder.STEP_EVENTS, builder.PART_EVENTS, builder.PASSES = 60, 200, int(sys.argv[3])
 catch_up.STEP_EVENTS, rebuild.DROPPED = 50, 7
 store = ProfileStore.open(sys.argv[1])
 left = [int(sys.argv[2])]
@@ -41,7 +41,7 @@ def blind(self, generation, part):
     return step(self, generation, part) if now is None else told(self, generation, part)
 def told(self, generation, part):
     with self.database.read() as connection:
-        found = builder.read_range(
+        found = builder.read_some(
             connection, self.partition, part.after, part.until, builder.STEP_EVENTS)
     kept = [s.folded(self.updates, found.position) for s in found.streams]
     with self.database.write() as connection:
@@ -65,9 +65,18 @@ builder.insert_kept = later
 """Commits how far a part is before what it consists of."""
 
 
-def rebuilder(url: str, after: int = -1, change: str = "") -> subprocess.Popen[bytes]:
+def rebuilder(
+    url: str, after: int = -1, change: str = "", passes: int = 0
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", REBUILDER.replace("{}", change), url, str(after)],
+        [
+            sys.executable,
+            "-c",
+            REBUILDER.replace("{}", change),
+            url,
+            str(after),
+            str(passes),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -87,7 +96,8 @@ def broken_off(url: str, change: str = "", tries: int = 12) -> int:
     """Kill rebuilds at places chosen by chance until one ends; say how many were."""
     chance, killed = random.Random(5), 0
     for _ in range(tries):
-        process = rebuilder(url, chance.randrange(3, 70), change)
+        passes = chance.choice([0, 10])
+        process = rebuilder(url, chance.randrange(3, 70), change, passes)
         process.communicate(timeout=120)
         killed += process.returncode == -signal.SIGKILL
     return killed

@@ -46,9 +46,9 @@ _TABLES = (
         error {text},
         PRIMARY KEY (partition, generation, stream_id))""",
     """CREATE INDEX read_profiles_by_id ON read_profiles
-        (partition, generation, api_space_id, profile_id)""",
+        (partition, api_space_id, generation, profile_id)""",
     """CREATE INDEX read_profiles_by_condition ON read_profiles
-        (partition, generation, api_space_id, condition, profile_id)""",
+        (partition, api_space_id, generation, condition, profile_id)""",
     """CREATE TABLE read_spans (
         partition INTEGER NOT NULL,
         generation BIGINT NOT NULL,
@@ -59,7 +59,7 @@ _TABLES = (
         condition INTEGER NOT NULL,
         PRIMARY KEY (partition, generation, stream_id, since))""",
     """CREATE INDEX read_spans_by_time ON read_spans
-        (partition, generation, api_space_id, since, until, condition)""",
+        (partition, api_space_id, generation, since, until, condition)""",
 )
 
 _TYPES = {
