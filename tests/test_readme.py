@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from freezegun import freeze_time
 
 # Loaded before the clock stands still: pydantic would take its type for ours.
-from profilestore.infrastructure.cli import render, render_store  # noqa: F401
+from profilestore.infrastructure.cli import render_many, render_store  # noqa: F401
 from profilestore.infrastructure.cli.main import profilestore
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +50,13 @@ def perform(lines: list[str], database: str) -> list[str]:
 
 def test_the_tour_of_time_travel_is_what_happens(url: str) -> None:
     lines = tour("Time travel")
+    assert sum(line.startswith("$ ") for line in lines) >= 7
+
+    assert perform(lines, url) == lines
+
+
+def test_the_tour_of_many_profiles_is_what_happens(url: str) -> None:
+    lines = tour("Many profiles")
     assert sum(line.startswith("$ ") for line in lines) >= 7
 
     assert perform(lines, url) == lines

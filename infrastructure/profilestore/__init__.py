@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     from profilestore.domain.errors import UnreadableEventError as UnreadableEventError
     from profilestore.domain.profile import Profile as Profile
     from profilestore.domain.receipt import Receipt as Receipt
+    from profilestore.infrastructure.readmodels.check import Difference as Difference
+    from profilestore.infrastructure.readmodels.rebuild import Rebuilt as Rebuilt
     from profilestore.infrastructure.store import ProfileStore as ProfileStore
     from profilestore.projections.blame import Blame as Blame
     from profilestore.projections.blame import blame as blame
     from profilestore.projections.completeness import completeness as completeness
+    from profilestore.projections.counts import Count as Count
+    from profilestore.projections.counts import CountSeries as CountSeries
     from profilestore.projections.current import CurrentProfile as CurrentProfile
     from profilestore.projections.current import current_profile as current_profile
     from profilestore.projections.deletion import DeletionStatus as DeletionStatus
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from profilestore.projections.explain import explain as explain
     from profilestore.projections.history import History as History
     from profilestore.projections.history import history as history
+    from profilestore.projections.listed import ListedProfile as ListedProfile
 
 __version__ = "0.1.0"
 
@@ -73,15 +78,19 @@ _HOMES = {
     ),
     "domain.profile": ("Profile",),
     "domain.receipt": ("Receipt",),
+    "infrastructure.readmodels.check": ("Difference",),
+    "infrastructure.readmodels.rebuild": ("Rebuilt",),
     "infrastructure.store": ("ProfileStore",),
     "projections.blame": ("Blame", "blame"),
     "projections.completeness": ("completeness",),
+    "projections.counts": ("Count", "CountSeries"),
     "projections.current": ("CurrentProfile", "current_profile"),
     "projections.deletion": ("DeletionStatus", "deletion_status"),
     "projections.devices": ("DevicePush", "device_push"),
     "projections.diff": ("Diff", "diff"),
     "projections.explain": ("Explanation", "explain"),
     "projections.history": ("History", "history"),
+    "projections.listed": ("ListedProfile",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
