@@ -87,7 +87,9 @@ def read_range(
         whole = [row for row in rows if row[_STREAM] != last]
         if not whole:
             whole_one = read_streams(connection, partition, [last])
-            return Range(whole_one, last, len(whole_one[0].rows), end)
+            # Of no profile, it is left out; its events count as far as they were read.
+            events_ = len(whole_one[0].rows) if whole_one else limit
+            return Range(whole_one, last, events_, end)
         rows, until = whole, cast("bytes", whole[-1][_STREAM])
     query = _names(partition).where(
         streams.c.stream_id > after, streams.c.stream_id <= until

@@ -11,6 +11,7 @@ from eventsourcing.persistence import StoredEvent
 
 from profilestore import InvalidArgumentError, ProfileStore, StorageError
 from profilestore.infrastructure.log.fold_version import fold_version
+from profilestore.infrastructure.readmodels import builder
 from profilestore.infrastructure.readmodels import read_models as module
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
@@ -292,6 +293,20 @@ def test_a_thread_keeps_them_warm_and_outlives_a_database_that_fails(
         assert comes_true(lambda: behind(store) == [0] and warmer.failure is None)
     store.append([event(2, "later")])
     assert behind(store) == [1]
+
+
+def test_a_long_stream_of_no_profile_is_left_out(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "STEP_EVENTS", 10)
+    store.append([event(n, f"p{n}") for n in range(5)])
+    stream_id = UUID(int=store.key(SPACE, "p3").stream_id.int ^ 1 << 64)
+    strange = [StoredEvent(stream_id, n, "strange", b"{}") for n in range(1, 31)]
+    store.recorder_of(uuid_home(stream_id, store.partitions)).insert_events(strange)
+
+    assert store.count(SPACE).profiles == 5
+    assert store.rebuild().profiles == 5
+    assert not list(store.check())
 
 
 def behind(store: ProfileStore) -> list[int]:
