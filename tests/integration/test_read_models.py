@@ -295,6 +295,21 @@ def test_a_thread_keeps_them_warm_and_outlives_a_database_that_fails(
     assert behind(store) == [1]
 
 
+def test_a_thread_that_keeps_them_warm_outlives_any_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> bool:
+        raise IndexError("nobody expected it")
+
+    with ProfileStore.open("sqlite://") as store:
+        store.append([event(1, "p1")])
+        with monkeypatch.context() as failing, store.keep_warm() as warmer:
+            failing.setattr(module.ReadModels, "catch_up", fail)
+            assert comes_true(lambda: isinstance(warmer.failure, IndexError))
+            failing.undo()
+            assert comes_true(lambda: behind(store) == [0] and warmer.failure is None)
+
+
 def test_a_long_stream_of_no_profile_is_left_out(
     store: ProfileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
