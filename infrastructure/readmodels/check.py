@@ -34,7 +34,7 @@ from profilestore.projections.listed import listed_from, listed_profile
 from profilestore.projections.spans import condition_at
 from profilestore.projections.standing import Standing
 
-from .generation import Generation
+from .generation import Generation, Phase
 
 CHUNK = 100
 """Profiles that are compared in one transaction."""
@@ -67,7 +67,8 @@ def compare(database: Database, generation: Generation) -> Iterator[Group]:
         with database.read() as connection:
             some = connection.scalars(_after(generation, after).limit(CHUNK)).all()
             until = some[-1] if some else end
-            yield _differences(connection, generation, after, until)
+            group = _differences(connection, generation, after, until)
+        yield group
         after = until
 
 
@@ -81,7 +82,8 @@ def compare_some(
             one = connection.scalar(_after(generation, after).limit(1))
             if one is None:
                 after, one = b"", connection.scalar(_after(generation, b"").limit(1))
-            yield _differences(connection, generation, after, one or b"")
+            group = _differences(connection, generation, after, one or b"")
+        yield group
 
 
 def _after(generation: Generation, stream_id: bytes) -> Any:
@@ -97,9 +99,11 @@ def _differences(
     connection: Connection, generation: Generation, after: bytes, until: bytes
 ) -> Group:
     """Compare the profiles whose streams are in a range of ids, its end inclusive."""
-    now = generation.refreshed(connection)
+    now = Generation.find(
+        connection, generation.partition, generation.updates, Phase.LIVE
+    )  # a rebuild may have put another in its place meanwhile
     if now is None:
-        return 0, []  # another one is read in its place
+        return 0, []  # nothing is read that could be wrong
 
     def by_stream(query: Any, ids: Any) -> dict[bytes, list[Any]]:
         rows = defaultdict(list)

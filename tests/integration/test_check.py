@@ -1,0 +1,71 @@
+"""What `check` compares, whatever happens to the store meanwhile."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from profilestore import ProfileStore
+from profilestore.infrastructure.log.database import Database
+from profilestore.infrastructure.readmodels import check
+from profilestore.infrastructure.readmodels.generation import Generation, Phase
+from tests.read_models import mixed
+from tests.simple_events import SPACE, rows
+
+
+@pytest.fixture(params=["file", "file-4", "postgresql-1"])
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    return new_url(request.param)
+
+
+@pytest.fixture
+def store(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProfileStore]:
+    monkeypatch.setattr(check, "CHUNK", 5)
+    with ProfileStore.open(url) as opened:
+        opened.append(mixed(300, profiles=30))
+        assert opened.count(SPACE).profiles
+        yield opened
+
+
+def test_what_a_rebuild_puts_in_its_place_is_compared(
+    store: ProfileStore, url: str
+) -> None:
+    found = store.check(progress=lambda done, _: done == 5 and replaced(store, url))
+
+    assert len(list(found)) >= 20
+
+
+def replaced(store: ProfileStore, url: str) -> None:
+    store.rebuild()
+    rows(url, "UPDATE read_profiles SET condition = 0")
+
+
+def test_what_is_dropped_meanwhile_is_not_wrong(
+    store: ProfileStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def halfway(database: Database, partition: int) -> None:
+        with database.read() as connection:
+            every = Generation.list_all(connection, partition)
+        for generation in every:
+            if generation.phase is Phase.OLD:
+                with database.write() as connection:
+                    generation.drop(connection, 20)
+
+    monkeypatch.setattr(
+        "profilestore.infrastructure.readmodels.rebuild.drop_old", halfway
+    )
+    found = store.check(progress=lambda done, _: done == 5 and store.rebuild())
+
+    assert not list(found)
+
+
+def test_the_store_can_be_used_between_two_differences() -> None:
+    """In memory there is one connection: what holds it locks all others out."""
+    with ProfileStore.open("sqlite://") as store:
+        store.append(mixed(50, profiles=5))
+        assert store.count(SPACE).profiles == 5
+        with store._database.write() as connection:  # noqa: SLF001 - there is no URL
+            connection.exec_driver_sql("UPDATE read_profiles SET condition = 0")
+
+        counted = [store.count(SPACE).profiles for _ in store.check()]
+
+        assert counted == [5] * 5
