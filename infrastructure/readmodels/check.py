@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import ProfileNotFoundError
@@ -40,6 +40,9 @@ CHUNK = 100
 """Profiles that are compared in one transaction."""
 TIMES = 200
 """Times of a profile's past that are compared, at most; of more, so many are chosen."""
+EARLIEST = to_microseconds(datetime.min.replace(tzinfo=UTC))
+LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
+"""The ends of all time: whoever corrupted a row need not have kept to them."""
 
 Document = dict[str, Any]
 
@@ -58,6 +61,12 @@ class Difference:
 
 Group = tuple[int, list[Difference]]
 """How many profiles were compared, and in what they differ."""
+
+
+def count_streams(connection: Connection, partition: int) -> int:
+    """Count what there is to compare in a partition."""
+    query = select(func.count()).where(streams.c.partition == partition)
+    return int(connection.execute(query).scalar_one())
 
 
 def compare(database: Database, generation: Generation) -> Iterator[Group]:
@@ -145,11 +154,13 @@ def _differences(
 
 def _times(log: Sequence[Any], spans: Sequence[Any]) -> list[datetime]:
     """Choose the times of a profile's past that are compared, in any order."""
-    happened = sorted({e.occurred_at for e in log if e.occurred_at is not None})
-    if len(happened) > TIMES:
-        happened = happened[:: len(happened) // TIMES] + happened[-1:]
+    happened = {e.occurred_at for e in log if e.occurred_at is not None}
     ends = {span.since for span in spans} | {span.until for span in spans}
-    return list(map(from_microseconds, {*happened, *ends} - {FOREVER}))
+    real = {max(EARLIEST, min(time, LATEST)) for time in {*happened, *ends} - {FOREVER}}
+    every = sorted(real)
+    if len(every) > TIMES:
+        every = every[:: len(every) // TIMES] + every[-1:]
+    return list(map(from_microseconds, every))
 
 
 def _right(

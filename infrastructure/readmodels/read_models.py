@@ -16,8 +16,8 @@ from profilestore.projections.listed import ListedProfile
 
 from .builder import Builder
 from .catch_up import catch_up
-from .check import Difference, compare, compare_some
-from .description import Description, count_profiles, describe
+from .check import Difference, compare, compare_some, count_streams
+from .description import Description, describe
 from .generation import Generation, Phase
 from .lists import list_profiles
 from .question import Question
@@ -113,18 +113,19 @@ class ReadModels:
         if sample is not None and sample < 1:
             raise InvalidArgumentError("sample", "must be 1 or more")
         with self._fresh(updates) as (connection, generations):
-            every = [count_profiles(connection, one) for one in generations]
-        done = 0
+            # Of the log: what is missing in the read model is to be found, too.
+            every = [count_streams(connection, one.partition) for one in generations]
+        done, total = 0, min(sample or sum(every), sum(every))
         for generation, profiles in zip(generations, every, strict=True):
-            share = sample and -(-sample * profiles // max(1, sum(every)))
+            share = -(-total * profiles // max(1, sum(every)))
             groups = (
                 compare(self._database, generation)
-                if share is None
+                if share == profiles
                 else compare_some(self._database, generation, share)
             )
             for compared, differences in groups:
                 done += compared
-                progress(done, sample or sum(every))
+                progress(done, total)
                 yield from differences
 
     def describe(self) -> list[Description]:

@@ -69,3 +69,47 @@ def test_the_store_can_be_used_between_two_differences() -> None:
         counted = [store.count(SPACE).profiles for _ in store.check()]
 
         assert counted == [5] * 5
+
+
+def test_a_sample_finds_what_is_missing_altogether(
+    store: ProfileStore, url: str
+) -> None:
+    for table in ("read_profiles", "read_spans"):
+        rows(url, f"DELETE FROM {table}")
+
+    assert len(list(store.check(sample=10))) >= 10
+
+
+def test_a_sample_of_more_than_there_are_is_all(store: ProfileStore, url: str) -> None:
+    rows(url, "DELETE FROM read_spans")
+    told: list[tuple[int, int]] = []
+
+    found = list(store.check(sample=10**9, progress=lambda *of: told.append(of)))
+
+    assert len({difference.profile for difference in found}) == 30
+    assert told[-1] == (30, 30)
+
+
+def test_times_that_are_none_are_found(store: ProfileStore, url: str) -> None:
+    """A past that begins before the year 1, and one that ends after 9999."""
+    rows(
+        url,
+        f"UPDATE read_spans SET since = {-(2**62)} WHERE since = (SELECT min(s.since) "
+        "FROM read_spans s WHERE s.stream_id = read_spans.stream_id)",
+    )
+    rows(url, f"UPDATE read_spans SET until = {2**62} WHERE until > {2**62}")
+
+    assert len(list(store.check())) == 30
+
+
+def test_of_a_past_of_many_conditions_some_times_are_compared(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "TIMES", 3)
+    asked: list[int] = []
+    at = check.condition_at
+    monkeypatch.setattr(check, "condition_at", lambda *of: asked.append(1) or at(*of))
+
+    assert not list(store.check())
+
+    assert len(asked) <= 30 * 5
