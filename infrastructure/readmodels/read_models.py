@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.text import storable
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 from profilestore.infrastructure.log.database import Database
 from profilestore.projections.answer import CutView
@@ -47,6 +48,8 @@ class ReadModels:
         """List at most so many profiles with ids after one, in order of their bytes."""
         if not 1 <= limit <= MOST_LISTED:
             raise InvalidArgumentError("limit", f"must be from 1 to {MOST_LISTED}")
+        if after != storable(after):
+            raise InvalidArgumentError("after", f"{after!r} is no profile id")
         with self._fresh(question.updates) as (connection, generations):
             return list_profiles(connection, generations, question, after, limit)
 
