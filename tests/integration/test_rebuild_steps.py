@@ -1,0 +1,41 @@
+"""The steps of a rebuild: when they end, what they cost, and who may disturb them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from profilestore import ProfileStore
+from profilestore.domain.cut import UpdatePolicy
+from profilestore.infrastructure.readmodels import catch_up
+from profilestore.infrastructure.readmodels.builder import Builder
+from tests.simple_events import SPACE, event
+
+MOST = 50
+
+
+def test_it_ends_though_more_is_appended_than_is_folded(
+    new_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "STEP_EVENTS", 1)
+    changed = catch_up._changed  # noqa: SLF001 - what a step reads
+    with ProfileStore.open(new_url("file")) as store:
+        store.append([event(n, f"p{n}") for n in range(5)])
+        appended: list[int] = []
+
+        def disturbed(*of: Any) -> Any:
+            if len(appended) < MOST:
+                appended.append(len(appended))
+                store.append([event(n, f"q{n}-{len(appended)}") for n in range(2)])
+            return changed(*of)
+
+        builder = Builder(store._database, 0, UpdatePolicy.MERGE)  # noqa: SLF001
+        generation = builder.begin()
+        builder.build(generation)
+        store.append([event(9, "late")])
+        monkeypatch.setattr(catch_up, "_changed", disturbed)
+        builder.finish(generation)
+
+        assert len(appended) < MOST
+        monkeypatch.undo()
+        assert store.count(SPACE).profiles == 6 + 2 * len(appended)
