@@ -9,7 +9,8 @@ from profilestore import ProfileStore
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.readmodels import catch_up
 from profilestore.infrastructure.readmodels.builder import Builder
-from tests.simple_events import SPACE, event
+from profilestore.infrastructure.readmodels.generation import Generation
+from tests.simple_events import SPACE, event, rows
 
 MOST = 50
 
@@ -39,3 +40,25 @@ def test_it_ends_though_more_is_appended_than_is_folded(
         assert len(appended) < MOST
         monkeypatch.undo()
         assert store.count(SPACE).profiles == 6 + 2 * len(appended)
+
+
+def test_what_somebody_drops_is_never_read(
+    new_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have other folds, and come between the look at it and the switch."""
+    url = new_url("postgresql-1")
+    find = Generation.find
+
+    def dropped_meanwhile(_: Generation, *of: Any) -> Any:
+        rows(url, "UPDATE read_models SET phase = 'old'")
+        return find(*of)
+
+    with ProfileStore.open(url) as store:
+        store.append([event(1, "p1")])
+        builder = Builder(store._database, 0, UpdatePolicy.MERGE)  # noqa: SLF001
+        generation = builder.begin()
+        builder.build(generation)
+        monkeypatch.setattr(Generation, "find", dropped_meanwhile)
+        builder.finish(generation)
+
+    assert rows(url, "SELECT phase FROM read_models") == [("old",)]
