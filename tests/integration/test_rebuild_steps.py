@@ -7,7 +7,7 @@ import pytest
 
 from profilestore import ProfileStore
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.infrastructure.readmodels import catch_up
+from profilestore.infrastructure.readmodels import catch_up, rebuild
 from profilestore.infrastructure.readmodels.builder import Builder
 from profilestore.infrastructure.readmodels.generation import Generation
 from tests.simple_events import SPACE, event, rows
@@ -62,3 +62,17 @@ def test_what_somebody_drops_is_never_read(
         builder.finish(generation)
 
     assert rows(url, "SELECT phase FROM read_models") == [("old",)]
+
+
+def test_how_far_it_is_is_looked_up_now_and_then_not_at_each_step(
+    new_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "LOOK_SECONDS", 1000)
+    told: list[tuple[int, int]] = []
+    with ProfileStore.open(new_url("file-16")) as store:
+        store.append([event(n, f"p{n}") for n in range(60)])
+
+        store.rebuild(progress=lambda *of: told.append(of))
+
+    assert len(told) <= 2
+    assert told[-1] == (60, 60)
