@@ -8,8 +8,9 @@ import pytest
 from profilestore import ProfileStore
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.readmodels import catch_up, rebuild
+from profilestore.infrastructure.readmodels.build_process import _begun_at
 from profilestore.infrastructure.readmodels.builder import Builder
-from profilestore.infrastructure.readmodels.generation import Generation
+from profilestore.infrastructure.readmodels.generation import Generation, Phase
 from tests.simple_events import SPACE, event, rows
 
 MOST = 50
@@ -76,3 +77,18 @@ def test_how_far_it_is_is_looked_up_now_and_then_not_at_each_step(
 
     assert len(told) <= 2
     assert told[-1] == (60, 60)
+
+
+def test_processes_begin_at_different_partitions(new_url: Callable[[str], str]) -> None:
+    def build(partition: int) -> tuple[Builder, Generation]:
+        generation = Generation(
+            partition, 1, UpdatePolicy.MERGE, "", Phase.BUILDING, position=0
+        )
+        return Builder(store._database, partition, UpdatePolicy.MERGE), generation  # noqa: SLF001
+
+    with ProfileStore.open(new_url("file-4")) as store:
+        builds = [build(partition) for partition in range(4)]
+        orders = [[p for p, _ in _begun_at(i, builds)] for i in range(4)]
+
+    assert [order[0] for order in orders] == [0, 1, 2, 3]
+    assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
