@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
     from profilestore.infrastructure.store import ProfileStore
 
-_SPAN = re.compile(r"(?:PT?)?0*([1-9]\d{0,8})([wdhms])", re.IGNORECASE | re.ASCII)
+# ISO 8601 has a T before hours, minutes and seconds: its P1M is a month.
+_SPAN = re.compile(
+    r"(?:|P(?=\d+[wd])|PT(?=\d+[hms]))0*([1-9]\d{0,8})([wdhms])",
+    re.IGNORECASE | re.ASCII,
+)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -37,12 +41,13 @@ class Step(click.ParamType[timedelta]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         """Read a whole number of one unit, more than none."""
-        match = re.fullmatch(
-            r"(?:PT?)?0*([1-9]\d{0,8})([wdhms])", str(value), re.IGNORECASE | re.ASCII
-        )
+        match = _SPAN.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is no span; write 1d, 6h, 15m, 30s or 1w", param, ctx)
-        return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+        try:
+            return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+        except OverflowError:
+            self.fail(f"{value!r} is longer than all time", param, ctx)
 
 
 def filter_options(command: F) -> F:

@@ -51,12 +51,19 @@ def building(
                 url=database.backend.url.render_as_string(hide_password=False),
                 busy_seconds=database.busy_seconds,
                 first=first,
-                builds=[(g.partition, g.updates) for _, g in builds],
+                builds=_begun_at(first * len(builds) // jobs, builds),
             )
             assert process.stdin is not None  # noqa: S101 - it is a pipe
             with process.stdin as pipe:
                 pipe.write(msgspec.json.encode(task))
         yield processes
+
+
+def _begun_at(
+    index: int, builds: Sequence[tuple[Builder, Generation]]
+) -> list[tuple[int, UpdatePolicy]]:
+    """Name all builds, from one on and round: of small ones no two do the same."""
+    return [(g.partition, g.updates) for _, g in (*builds[index:], *builds[:index])]
 
 
 def main() -> None:

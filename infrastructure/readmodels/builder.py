@@ -81,9 +81,15 @@ class Builder:
                 part = further
 
     def finish(self, generation: Generation) -> None:
-        """Catch up with the log, and let the generation be read."""
+        """Catch up with the log as it is now, and let the generation be read.
+
+        What is appended meanwhile is left to the readers: appends that are faster than
+        folds would else keep it from being read for ever.
+        """
         while True:
-            catch_up(self.database, generation)
+            with self.database.read() as connection:
+                end = end_of_log(connection, self.partition)
+            catch_up(self.database, generation, end)
             with self.database.write() as connection:
                 if generation.go_live(connection):
                     return

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import ProfileNotFoundError
@@ -34,12 +34,15 @@ from profilestore.projections.listed import listed_from, listed_profile
 from profilestore.projections.spans import condition_at
 from profilestore.projections.standing import Standing
 
-from .generation import Generation
+from .generation import Generation, Phase
 
 CHUNK = 100
 """Profiles that are compared in one transaction."""
 TIMES = 200
 """Times of a profile's past that are compared, at most; of more, so many are chosen."""
+EARLIEST = to_microseconds(datetime.min.replace(tzinfo=UTC))
+LATEST = to_microseconds(datetime.max.replace(tzinfo=UTC))
+"""The ends of all time: whoever corrupted a row need not have kept to them."""
 
 Document = dict[str, Any]
 
@@ -60,6 +63,12 @@ Group = tuple[int, list[Difference]]
 """How many profiles were compared, and in what they differ."""
 
 
+def count_streams(connection: Connection, partition: int) -> int:
+    """Count what there is to compare in a partition."""
+    query = select(func.count()).where(streams.c.partition == partition)
+    return int(connection.execute(query).scalar_one())
+
+
 def compare(database: Database, generation: Generation) -> Iterator[Group]:
     """Compare all profiles, a group of them at a time."""
     after, end = b"", b"\xff" * 17  # larger than any stream id
@@ -67,7 +76,8 @@ def compare(database: Database, generation: Generation) -> Iterator[Group]:
         with database.read() as connection:
             some = connection.scalars(_after(generation, after).limit(CHUNK)).all()
             until = some[-1] if some else end
-            yield _differences(connection, generation, after, until)
+            group = _differences(connection, generation, after, until)
+        yield group
         after = until
 
 
@@ -81,7 +91,8 @@ def compare_some(
             one = connection.scalar(_after(generation, after).limit(1))
             if one is None:
                 after, one = b"", connection.scalar(_after(generation, b"").limit(1))
-            yield _differences(connection, generation, after, one or b"")
+            group = _differences(connection, generation, after, one or b"")
+        yield group
 
 
 def _after(generation: Generation, stream_id: bytes) -> Any:
@@ -97,9 +108,11 @@ def _differences(
     connection: Connection, generation: Generation, after: bytes, until: bytes
 ) -> Group:
     """Compare the profiles whose streams are in a range of ids, its end inclusive."""
-    now = generation.refreshed(connection)
+    now = Generation.find(
+        connection, generation.partition, generation.updates, Phase.LIVE
+    )  # a rebuild may have put another in its place meanwhile
     if now is None:
-        return 0, []  # another one is read in its place
+        return 0, []  # nothing is read that could be wrong
 
     def by_stream(query: Any, ids: Any) -> dict[bytes, list[Any]]:
         rows = defaultdict(list)
@@ -141,11 +154,13 @@ def _differences(
 
 def _times(log: Sequence[Any], spans: Sequence[Any]) -> list[datetime]:
     """Choose the times of a profile's past that are compared, in any order."""
-    happened = sorted({e.occurred_at for e in log if e.occurred_at is not None})
-    if len(happened) > TIMES:
-        happened = happened[:: len(happened) // TIMES] + happened[-1:]
+    happened = {e.occurred_at for e in log if e.occurred_at is not None}
     ends = {span.since for span in spans} | {span.until for span in spans}
-    return list(map(from_microseconds, {*happened, *ends} - {FOREVER}))
+    real = {max(EARLIEST, min(time, LATEST)) for time in {*happened, *ends} - {FOREVER}}
+    every = sorted(real)
+    if len(every) > TIMES:
+        every = every[:: len(every) // TIMES] + every[-1:]
+    return list(map(from_microseconds, every))
 
 
 def _right(

@@ -78,9 +78,3 @@ def describe(connection: Connection, partitions: int) -> list[Description]:
             key = generation.updates, stale, generation.phase
             found.setdefault(key, Description(*key)).add(connection, generation, end)
     return [found[key] for key in sorted(found, key=str)]
-
-
-def count_profiles(connection: Connection, generation: Generation) -> int:
-    """Count the profiles that a read model has, set aside or not."""
-    query = select(func.count()).where(*generation.rows_of(read_profiles))
-    return int(connection.execute(query).scalar_one())

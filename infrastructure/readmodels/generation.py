@@ -131,7 +131,9 @@ class Generation:
             if live.position > now.position:
                 return False
             live.retire(connection)
-        connection.execute(self._update(phase=Phase.LIVE.value))
+        # Who has other folds may be dropping it, and does not hold the head.
+        still = read_models.c.phase == Phase.BUILDING.value
+        connection.execute(self._update(phase=Phase.LIVE.value).where(still))
         return True
 
     def retire(self, connection: Connection) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.text import storable
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 from profilestore.infrastructure.log.database import Database
 from profilestore.projections.answer import CutView
@@ -16,8 +17,8 @@ from profilestore.projections.listed import ListedProfile
 
 from .builder import Builder
 from .catch_up import catch_up
-from .check import Difference, compare, compare_some
-from .description import Description, count_profiles, describe
+from .check import Difference, compare, compare_some, count_streams
+from .description import Description, describe
 from .generation import Generation, Phase
 from .lists import list_profiles
 from .question import Question
@@ -47,6 +48,8 @@ class ReadModels:
         """List at most so many profiles with ids after one, in order of their bytes."""
         if not 1 <= limit <= MOST_LISTED:
             raise InvalidArgumentError("limit", f"must be from 1 to {MOST_LISTED}")
+        if after != storable(after):
+            raise InvalidArgumentError("after", f"{after!r} is no profile id")
         with self._fresh(question.updates) as (connection, generations):
             return list_profiles(connection, generations, question, after, limit)
 
@@ -113,18 +116,19 @@ class ReadModels:
         if sample is not None and sample < 1:
             raise InvalidArgumentError("sample", "must be 1 or more")
         with self._fresh(updates) as (connection, generations):
-            every = [count_profiles(connection, one) for one in generations]
-        done = 0
+            # Of the log: what is missing in the read model is to be found, too.
+            every = [count_streams(connection, one.partition) for one in generations]
+        done, total = 0, min(sample or sum(every), sum(every))
         for generation, profiles in zip(generations, every, strict=True):
-            share = sample and -(-sample * profiles // max(1, sum(every)))
+            share = -(-total * profiles // max(1, sum(every)))
             groups = (
                 compare(self._database, generation)
-                if share is None
+                if share == profiles
                 else compare_some(self._database, generation, share)
             )
             for compared, differences in groups:
                 done += compared
-                progress(done, sample or sum(every))
+                progress(done, total)
                 yield from differences
 
     def describe(self) -> list[Description]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.database import Database
@@ -19,7 +20,7 @@ Progress = Callable[[int, int], None]
 DROPPED = 2000
 """Rows of old read models that one transaction deletes."""
 LOOK_SECONDS = 0.2
-"""How often it is looked how far other processes are."""
+"""How often it is looked how far the work is, at most."""
 
 WORTH_A_PROCESS = 200_000
 """Events from which on a process of its own is worth its start: it may read faster,
@@ -52,7 +53,13 @@ def rebuild(
     builds = list(_begin(database, policies))
     total = sum(generation.position for _, generation in builds)
 
+    looked = -inf
+
     def report() -> None:
+        nonlocal looked
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return  # it takes a query for each partition: as long as a step of many
+        looked = time.monotonic()
         with database.read() as connection:
             done = sum(events_built(connection, g) for _, g in builds)
         progress(min(done, total), total)
@@ -66,6 +73,7 @@ def rebuild(
         # All of it, or what processes left that ended early: here their error is told.
         builder.build(generation, step=report)
         builder.finish(generation)
+    progress(total, total)
     for partition in range(database.partitions):
         drop_old(database, partition)
     with database.read() as connection:

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.domain.errors import StorageError
 from profilestore.infrastructure.log.feed import Pause
 
 from .read_models import ReadModels
@@ -15,8 +14,9 @@ from .read_models import ReadModels
 class Warmer:
     """A thread that folds what is new, for as long as its `with` block lasts.
 
-    Answers are right without it: it only saves them time. A database that fails is
-    asked again; `failure` is the error for as long as that lasts, else None.
+    Answers are right without it: it only saves them time. What fails is tried again,
+    whatever it was: a thread that ends unseen would still seem to keep up. `failure` is
+    the error for as long as that lasts, else None.
     """
 
     def __init__(self, models: ReadModels, policies: Iterable[UpdatePolicy]) -> None:
@@ -24,7 +24,7 @@ class Warmer:
         self._policies = sorted(set(policies))
         self._stop = Event()
         self._thread = Thread(target=self._run, name="read models", daemon=True)
-        self.failure: StorageError | None = None
+        self.failure: Exception | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -45,7 +45,7 @@ class Warmer:
             try:
                 moved = [self._models.catch_up(policy) for policy in self._policies]
                 self.failure = None
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - it is told, and may pass
                 moved, self.failure = [], error
             if any(moved):
                 pause.reset()

@@ -12,6 +12,8 @@ from profilestore.domain.json_values import (
 )
 
 _NOTHING = object()
+MOST_DIGITS = 9
+"""Of an index: an event of 1 MiB has no longer arrays."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _value(text: str) -> Any:
 
 
 def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdigit()
+    return part.isascii() and part.isdigit() and len(part) <= MOST_DIGITS
 
 
 def _member(value: Any, part: str) -> Any:

@@ -1,16 +1,19 @@
 """Read models: never behind, never mixed, checked against the log and mended."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
+import click
 import pytest
 from eventsourcing.persistence import StoredEvent
 
 from profilestore import InvalidArgumentError, ProfileStore, StorageError
+from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
+from profilestore.infrastructure.readmodels import builder
 from profilestore.infrastructure.readmodels import read_models as module
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
@@ -294,6 +297,35 @@ def test_a_thread_keeps_them_warm_and_outlives_a_database_that_fails(
     assert behind(store) == [1]
 
 
+def test_a_thread_that_keeps_them_warm_outlives_any_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> bool:
+        raise IndexError("nobody expected it")
+
+    with ProfileStore.open("sqlite://") as store:
+        store.append([event(1, "p1")])
+        with monkeypatch.context() as failing, store.keep_warm() as warmer:
+            failing.setattr(module.ReadModels, "catch_up", fail)
+            assert comes_true(lambda: isinstance(warmer.failure, IndexError))
+            failing.undo()
+            assert comes_true(lambda: behind(store) == [0] and warmer.failure is None)
+
+
+def test_a_long_stream_of_no_profile_is_left_out(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "STEP_EVENTS", 10)
+    store.append([event(n, f"p{n}") for n in range(5)])
+    stream_id = UUID(int=store.key(SPACE, "p3").stream_id.int ^ 1 << 64)
+    strange = [StoredEvent(stream_id, n, "strange", b"{}") for n in range(1, 31)]
+    store.recorder_of(uuid_home(stream_id, store.partitions)).insert_events(strange)
+
+    assert store.count(SPACE).profiles == 5
+    assert store.rebuild().profiles == 5
+    assert not list(store.check())
+
+
 def behind(store: ProfileStore) -> list[int]:
     return [model.events_behind for model in store.read_models.describe()]
 
@@ -322,3 +354,43 @@ def test_what_is_no_filter_is_refused_by_name(
             store.count(SPACE, **asked)
         with pytest.raises(InvalidArgumentError, match=argument):
             list(store.profiles(SPACE, **asked))
+
+
+@pytest.mark.parametrize("step", ["P1M", "PT1D", "PT1W", "P1H", "999999999w", "0d"])
+def test_a_step_that_is_none_is_refused(step: str) -> None:
+    with pytest.raises(click.BadParameter, match=step):
+        Step().convert(step, None, None)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [("PT1M", 60), ("1m", 60), ("P1D", 86400), ("P2W", 1209600), ("pt09h", 32400)],
+)
+def test_a_step_is_read_as_iso_8601_has_it(step: str, seconds: int) -> None:
+    assert Step().convert(step, None, None).total_seconds() == seconds
+
+
+def test_a_step_that_is_longer_than_all_is_one_time(store: ProfileStore) -> None:
+    store.append([event(1, "p1")])
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+
+    series = store.count_over(SPACE, from_=day, to=day, step=timedelta.max)
+
+    assert [moment.profiles for moment in series.counts] == [1]
+
+
+@pytest.mark.parametrize("after", ["\ud800", "a\0"])
+def test_to_go_on_after_what_no_profile_is_called_is_refused(
+    store: ProfileStore, after: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="after"):
+        list(store.profiles(SPACE, after=after))
+
+
+def test_a_list_has_no_member_of_a_name_of_thousands_of_digits(
+    store: ProfileStore,
+) -> None:
+    store.append([event(1, payload={"id": "joe", "tags": ["a", "b"]})])
+
+    assert ids(store, where="tags/1=b") == ["joe"]
+    assert ids(store, where=f"tags/{'1' * 5000}=b") == []
