@@ -1,6 +1,7 @@
 """Bringing a generation up to the log: what is new is put on top of what is kept."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -28,6 +29,7 @@ FOLDS_FASTER = 5
 """An event costs so much more to be put on top than in a fold of the whole stream."""
 
 _AT = Row._fields.index("position")
+_version = itemgetter(Row._fields.index("version"))
 
 
 def catch_up(
@@ -80,10 +82,10 @@ def _extended(
     if row.body is None:
         return None
     later = [new for new in stream.rows if new[_AT] > row.position]
+    if len(later) * FOLDS_FASTER >= min(map(_version, later)):
+        return None
     try:
         standing = Standing.from_json(row.body)
-        if len(later) * FOLDS_FASTER > standing.largest:
-            return None
         span = Span(row.since, row.condition)
         folded = extend_fold(
             standing, span, stream.profile.profile_id, later, generation.updates

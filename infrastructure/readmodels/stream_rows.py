@@ -121,7 +121,8 @@ def read_positions(
         events.c.position > after,
         events.c.position <= to,
     )
-    rows = _fetch(connection, _ROWS.add_columns(events.c.position).where(*between))
+    places = events.c.position, events.c.version
+    rows = _fetch(connection, _ROWS.add_columns(*places).where(*between))
     found = select(events.c.stream_id).where(*between)
     names = _names(partition).where(streams.c.stream_id.in_(found))
     return list(_streams(connection, rows, names))

@@ -15,6 +15,7 @@ from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder
 from profilestore.infrastructure.readmodels import read_models as module
+from profilestore.infrastructure.readmodels.stream_rows import Stream
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
 from tests.simple_events import SPACE, event, rows
@@ -62,6 +63,34 @@ def test_without_catching_up_an_answer_would_be_behind(
     store.append([event(2, "p2")])
 
     assert store.count(SPACE).profiles == 1
+
+
+def test_device_events_of_a_long_profile_are_put_on_top(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count revisions of their own, if any: how long it is, these do not tell."""
+
+    def devices(number: int) -> dict[str, Any]:
+        device = {"count": 1, "pushEnabled": number % 2}
+        return event(
+            0,
+            name="profile.devicesUpdated",
+            payload={"id": "joe", "devices": {"web": device}},
+            timestamp=f"2026-05-01T00:{number:02}:00Z",
+            eventId=f"d{number}",
+        )
+
+    store.append([devices(number) for number in range(40)])
+    assert store.count(SPACE).push_capable == 1
+    folded: list[bytes] = []
+    monkeypatch.setattr(Stream, "folded", lambda of, *_: folded.append(of.stream_id))
+
+    store.append([devices(40)])
+
+    assert store.count(SPACE).push_capable == 0
+    assert not folded
+    monkeypatch.undo()
+    assert not list(store.check())
 
 
 def test_a_late_event_corrects_the_past(store: ProfileStore) -> None:
