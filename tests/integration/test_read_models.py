@@ -11,6 +11,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from profilestore import InvalidArgumentError, ProfileStore, StorageError
+from profilestore.domain.errors import DamagedStoreError
 from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder
@@ -246,6 +247,33 @@ def test_what_is_wrong_is_found_by_check_and_mended_by_rebuild(
     assert all(difference.changes for difference in found)
     store.rebuild()
     assert not list(store.check())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "asked"),
+    [
+        ("UPDATE read_profiles SET body = NULL", {}),
+        ("UPDATE read_profiles SET body = CAST('{}' AS {blob})", {}),
+        ("UPDATE read_profiles SET body = CAST('{' AS {blob})", {}),
+        (
+            "UPDATE read_spans SET since = since - 100000000000000",
+            {"valid_at": datetime(2026, 4, 30, tzinfo=UTC)},
+        ),
+    ],
+)
+def test_who_meets_what_is_damaged_hears_what_mends_it(
+    store: ProfileStore, url: str, wrong: str, asked: dict[str, Any]
+) -> None:
+    store.append([event(n, f"p{n}", timestamp="2026-05-01T00:00:00Z") for n in (1, 2)])
+    assert store.count(SPACE).profiles == 2
+    blob = "BLOB" if "sqlite" in url else "BYTEA"
+    rows(url, wrong.replace("{blob}", blob))
+
+    with pytest.raises(DamagedStoreError, match="rebuild"):
+        ids(store, **asked)
+    assert list(store.check())
+    store.rebuild()
+    assert len(ids(store)) == 2
 
 
 def test_a_sample_compares_as_many_as_it_says(store: ProfileStore, url: str) -> None:
