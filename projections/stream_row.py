@@ -39,7 +39,8 @@ class Row(NamedTuple):
     text: bytes
     stream_id: bytes
     position: int = 0
-    """Where it was asked for."""
+    version: int = 0
+    """Both where they were asked for."""
 
 
 class Told(msgspec.Struct):

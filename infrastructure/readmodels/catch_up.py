@@ -36,7 +36,8 @@ class _Stored(NamedTuple):
 
 _COLUMNS = [read_profiles.c[name] for name in _Stored._fields]
 _AT: Final = 6
-"""Where a row has its position; rows are tuples as the driver gives them."""
+_VERSION: Final = 7
+"""Where a row has its position and version: rows are the driver's tuples."""
 
 
 def catch_up(
@@ -93,10 +94,10 @@ def _extended(
     if row.body is None or row.since is None or row.condition is None:
         return None
     later = [new for new in stream.rows if new[_AT] > row.position]
+    if len(later) * FOLDS_FASTER >= min(new[_VERSION] for new in later):
+        return None
     try:
         standing = Standing.from_json(row.body)
-        if len(later) * FOLDS_FASTER > standing.largest:
-            return None
         span = Span(row.since, row.condition)
         folded = extend_fold(
             standing, span, stream.profile.profile_id, later, generation.updates

@@ -4,10 +4,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+import msgspec
 from sqlalchemy import Connection
 
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.domain.errors import InvalidArgumentError
+from profilestore.domain.errors import (
+    DamagedStoreError,
+    InvalidArgumentError,
+    ProfileStoreError,
+)
 from profilestore.domain.text import storable
 from profilestore.domain.timestamps import from_microseconds, to_microseconds
 from profilestore.infrastructure.log.database import Database
@@ -152,7 +157,8 @@ class ReadModels:
                     if live is not None and live.position >= end
                 ]
                 if len(ready) == len(found):
-                    yield connection, ready
+                    with _damage_told():
+                        yield connection, ready
                     return
             with self._catching_up:  # of several that ask at once one does the work
                 for partition, end in enumerate(wanted):
@@ -176,6 +182,20 @@ class ReadModels:
             builder.finish(generation)
         elif live.position < end:
             catch_up(self._database, live, end)
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Tell of rows that nobody can read what mends them: they are only a cache."""
+    try:
+        yield
+    except ProfileStoreError:
+        raise
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+        raise DamagedStoreError(
+            "what lists and counts are read from is damaged: `profilestore check` "
+            "tells where, `profilestore rebuild` mends it"
+        ) from error
 
 
 def _found(

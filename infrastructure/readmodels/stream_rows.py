@@ -104,7 +104,7 @@ def read_positions(
 ) -> list[Stream]:
     """Read of the streams what was stored after a position until another, inclusive."""
     query = (
-        f"SELECT {_ROW}, position FROM events "  # noqa: S608
+        f"SELECT {_ROW}, position, version FROM events "  # noqa: S608
         "WHERE partition = {} AND position > {} AND position <= {}"
     )
     rows = run(connection, query, (partition, after, to))

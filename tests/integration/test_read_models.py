@@ -11,10 +11,12 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from profilestore import InvalidArgumentError, ProfileStore, StorageError
+from profilestore.domain.errors import DamagedStoreError
 from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder
 from profilestore.infrastructure.readmodels import read_models as module
+from profilestore.infrastructure.readmodels.stream_rows import Stream
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
 from tests.simple_events import SPACE, event, rows
@@ -62,6 +64,34 @@ def test_without_catching_up_an_answer_would_be_behind(
     store.append([event(2, "p2")])
 
     assert store.count(SPACE).profiles == 1
+
+
+def test_device_events_of_a_long_profile_are_put_on_top(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count revisions of their own, if any: how long it is, these do not tell."""
+
+    def devices(number: int) -> dict[str, Any]:
+        device = {"count": 1, "pushEnabled": number % 2}
+        return event(
+            0,
+            name="profile.devicesUpdated",
+            payload={"id": "joe", "devices": {"web": device}},
+            timestamp=f"2026-05-01T00:{number:02}:00Z",
+            eventId=f"d{number}",
+        )
+
+    store.append([devices(number) for number in range(40)])
+    assert store.count(SPACE).push_capable == 1
+    folded: list[bytes] = []
+    monkeypatch.setattr(Stream, "folded", lambda of, *_: folded.append(of.stream_id))
+
+    store.append([devices(40)])
+
+    assert store.count(SPACE).push_capable == 0
+    assert not folded
+    monkeypatch.undo()
+    assert not list(store.check())
 
 
 def test_a_late_event_corrects_the_past(store: ProfileStore) -> None:
@@ -217,6 +247,33 @@ def test_what_is_wrong_is_found_by_check_and_mended_by_rebuild(
     assert all(difference.changes for difference in found)
     store.rebuild()
     assert not list(store.check())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "asked"),
+    [
+        ("UPDATE read_profiles SET body = NULL", {}),
+        ("UPDATE read_profiles SET body = CAST('{}' AS {blob})", {}),
+        ("UPDATE read_profiles SET body = CAST('{' AS {blob})", {}),
+        (
+            "UPDATE read_spans SET since = since - 100000000000000",
+            {"valid_at": datetime(2026, 4, 30, tzinfo=UTC)},
+        ),
+    ],
+)
+def test_who_meets_what_is_damaged_hears_what_mends_it(
+    store: ProfileStore, url: str, wrong: str, asked: dict[str, Any]
+) -> None:
+    store.append([event(n, f"p{n}", timestamp="2026-05-01T00:00:00Z") for n in (1, 2)])
+    assert store.count(SPACE).profiles == 2
+    blob = "BLOB" if "sqlite" in url else "BYTEA"
+    rows(url, wrong.replace("{blob}", blob))
+
+    with pytest.raises(DamagedStoreError, match="rebuild"):
+        ids(store, **asked)
+    assert list(store.check())
+    store.rebuild()
+    assert len(ids(store)) == 2
 
 
 def test_a_sample_compares_as_many_as_it_says(store: ProfileStore, url: str) -> None:
