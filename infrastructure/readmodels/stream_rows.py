@@ -14,6 +14,9 @@ from profilestore.projections.stream_row import KINDS, Kind, Row
 
 from .kept import Kept
 
+STREAMS = 200
+"""Streams that are read whole at once."""
+
 _KIND = " ".join(
     (
         "CASE WHEN event_id IS NULL OR revision IS NULL OR occurred_at IS NULL",
@@ -93,10 +96,12 @@ def read_some(
 
 def read_streams(
     connection: Connection, partition: int, stream_ids: Sequence[bytes]
-) -> list[Stream]:
-    """Read streams by their ids."""
-    rows = _rows_of(connection, partition, stream_ids)
-    return _named(_names_of(connection, partition, stream_ids), rows)
+) -> Iterator[Stream]:
+    """Read streams by their ids, some at once: of many long ones not all are held."""
+    for start in range(0, len(stream_ids), STREAMS):
+        some = stream_ids[start : start + STREAMS]
+        rows = _rows_of(connection, partition, some)
+        yield from _named(_names_of(connection, partition, some), rows)
 
 
 def read_positions(

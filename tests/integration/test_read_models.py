@@ -14,7 +14,7 @@ from profilestore import InvalidArgumentError, ProfileStore, StorageError
 from profilestore.domain.errors import DamagedStoreError
 from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
-from profilestore.infrastructure.readmodels import builder
+from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
 from profilestore.infrastructure.readmodels.stream_rows import Stream
 from tests.integration.test_cli import Shell
@@ -92,6 +92,28 @@ def test_device_events_of_a_long_profile_are_put_on_top(
     assert not folded
     monkeypatch.undo()
     assert not list(store.check())
+
+
+def test_of_many_profiles_that_are_folded_anew_some_are_in_memory(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_rows, "STREAMS", 3)
+    some = [store.key(SPACE, f"p{n}") for n in range(100)]
+    home = uuid_home(some[0].stream_id, store.partitions)
+    store.append([event(n, key.profile_id) for n, key in enumerate(some)])
+    fetch, fetched = stream_rows._rows_of, []  # noqa: SLF001 - what it reads
+
+    def read(*of: Any) -> Any:
+        fetched.append(found := list(fetch(*of)))
+        return found
+
+    monkeypatch.setattr(stream_rows, "_rows_of", read)
+    with store._database.read() as connection:  # noqa: SLF001
+        ids_ = [key.stream_bytes for key in some]
+        streams = stream_rows.read_streams(connection, home, ids_)
+        read_ahead = [sum(map(len, fetched)) - n for n, _ in enumerate(streams)]
+
+    assert 0 < max(read_ahead) <= 3
 
 
 def test_a_late_event_corrects_the_past(store: ProfileStore) -> None:
