@@ -2,11 +2,12 @@
 
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from errno import EACCES
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteOperationalError
-from threading import RLock, Semaphore
+from threading import Lock, RLock, Semaphore
 
 from sqlalchemy import (
     URL,
@@ -87,7 +88,7 @@ def _prepare(path: str, *, create: bool) -> None:
         raise StoreUnavailableError(f"{path} is a directory; name a file in it")
     try:
         if create:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            _make(os.path.realpath(path))
             return
         missing = not Path(path).exists() or not Path(path).stat().st_size
     except (OSError, ValueError) as error:
@@ -99,6 +100,22 @@ def _prepare(path: str, *, create: bool) -> None:
         raise StoreUnavailableError(
             f"no store at {path}: append events first, or name another"
         )
+
+
+_making = Lock()
+
+
+def _make(path: str) -> None:
+    """Make a file unless there is one, which is not touched.
+
+    To close any descriptor of a file takes away all locks that the process has on it:
+    those too of a store that it has open. Another process would then think itself the
+    last and delete the WAL, with what was appended since in it.
+    """
+    with _making, suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES))
 
 
 def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engine:

@@ -1,6 +1,8 @@
 """What is particular to a store in a file."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +64,32 @@ def foreign_file(tmp_path: Path) -> Iterator[str]:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE people (name)")
     return f"sqlite:///{path}"
+
+
+OTHER_PROCESS = """
+import sys
+from profilestore import ProfileStore
+with ProfileStore.open(sys.argv[1]) as store:
+    print(store.feed().position)
+"""
+
+
+def test_a_file_that_is_opened_twice_keeps_its_locks(url: str) -> None:
+    """Without them another process that ends takes the WAL away with it."""
+
+    def seen_by_another_process() -> bytes:
+        run = subprocess.run(
+            [sys.executable, "-c", OTHER_PROCESS, url], check=True, capture_output=True
+        )
+        return run.stdout.strip()
+
+    with ProfileStore.open(url) as store, ProfileStore.open(url):
+        store.append([event(1)])
+        assert seen_by_another_process() == b"1"
+
+        store.append([event(2)])
+
+        assert seen_by_another_process() == b"2"
 
 
 def test_a_database_of_something_else_is_left_alone(foreign_file: str) -> None:
