@@ -7,6 +7,7 @@ from profilestore.domain.json_values import MalformedJsonError, read_json
 from profilestore.domain.rejection import Problem, Reason, Rejection
 
 from .delivery import read_delivery
+from .frames import BLANK
 
 
 def read_webhook(body: bytes) -> Iterator[list[Delivered]]:
@@ -17,7 +18,8 @@ def read_webhook(body: bytes) -> Iterator[list[Delivered]]:
     what was sent.
     """
     batches = list(read_delivery(body))
-    if any(batches) and _is_debris(item for batch in batches for item in batch):
+    items = (item for batch in batches for item in batch)
+    if body.strip(BLANK) and _is_debris(items):
         try:
             read_json(body)
         except MalformedJsonError as error:
