@@ -83,17 +83,14 @@ class Credentials:
 
         Raise InvalidArgumentError naming what is bad, never what it holds.
         """
-        given = _environment()
-        source = PREFIX + "*"
-        if config is not None:
-            source = str(config)
-            given |= _file(config)
+        of_file = {} if config is None else _file(config)
         try:
-            return cls._of(_Given.model_validate(given))
+            return cls._of(_Given.model_validate(_environment() | of_file))
         except ValidationError as error:
             detail = error.errors(include_input=False)[0]
-            name = str(detail["loc"][0]) if detail["loc"] else "settings"
-            raise InvalidArgumentError(f"{source} {name}", detail["msg"]) from None
+            name = str(detail["loc"][0])
+            named = f"{config} {name}" if name in of_file else PREFIX + name.upper()
+            raise InvalidArgumentError(named, detail["msg"]) from None
 
     @classmethod
     def _of(cls, given: "_Given") -> Self:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .logs import places
 from .metrics import Metrics
-from .problems import FAILED, render
+from .problems import REQUEST_ID
 
 NO_ROUTE = "none"
 
@@ -45,7 +45,8 @@ class Observed:
 
         method = scope["method"]
         # To HEAD the server gives the answer to GET without its body (RFC 9110).
-        seen = {**scope, "method": "GET"} if method == "HEAD" else {**scope}
+        asked = "GET" if method == "HEAD" else method
+        seen = {**scope, "method": asked, REQUEST_ID: request_id}
         try:
             await self._app(seen, receive, sending)
         except Exception as error:  # noqa: BLE001 - the last one who can say something
@@ -55,9 +56,6 @@ class Observed:
                 error=type(error).__name__,
                 frames=places(error),
             )
-            if not status:
-                failure = render(FAILED, requestId=request_id)
-                await failure(scope, receive, sending)
         finally:
             route = getattr(seen.get("route"), "path_format", NO_ROUTE)
             seconds = time.perf_counter() - began

@@ -19,6 +19,8 @@ from profilestore.domain.json_values import write_json
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+REQUEST_ID = "profilestore.request_id"
+"""In the scope of a request."""
 DOCUMENTATION = "/docs#problem-"
 
 
@@ -121,6 +123,7 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _edge)
     app.add_exception_handler(InvalidParametersError, _parameters)
     app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(_: Request, error: Any) -> Response:
@@ -136,6 +139,11 @@ async def _ours(_: Request, error: Any) -> Response:
 
 _PARAMETERS = {"API space": "space", "profile": "profile_id"}
 """What the store calls otherwise than the parameter is called."""
+
+
+async def _unexpected(request: Request, _: Any) -> Response:
+    # What it says may be of whom: the log tells where it came from.
+    return render(FAILED, requestId=request.scope[REQUEST_ID])
 
 
 async def _edge(_: Request, error: Any) -> Response:

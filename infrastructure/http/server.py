@@ -9,6 +9,7 @@ from functools import partial
 from tempfile import TemporaryDirectory
 
 from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from profilestore.domain.errors import StoreUnavailableError
@@ -74,7 +75,8 @@ def _serve_together(config: Config, listener: socket.socket) -> None:
         os.environ[SHARED] = shared
         supervisor = Multiprocess(config, [listener])
         supervisor.run()
-    if any(process.exitcode for process in supervisor.processes):
+    # One that served ends by the signal that told it to, when all is done.
+    if any(each.exitcode == STARTUP_FAILURE for each in supervisor.processes):
         raise _not_started()
 
 

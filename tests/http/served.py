@@ -78,7 +78,10 @@ class Served:
             )
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
-        assert said.startswith("serving http://"), said + self.log.read_text()
+        if not said.startswith("serving http://"):
+            told = self.log.read_text()
+            self.__exit__()
+            raise AssertionError(told)
         url = urlsplit(said.split()[1])
         self.address = (str(url.hostname), int(url.port or 0))
 

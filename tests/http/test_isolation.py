@@ -85,7 +85,17 @@ VALUES = [
 
 @given(
     answer=st.sampled_from(
-        ["profiles", "deletion", "history", "blame", "diff", "explain", "timemap", "count", "series"]
+        [
+            "profiles",
+            "deletion",
+            "history",
+            "blame",
+            "diff",
+            "explain",
+            "timemap",
+            "count",
+            "series",
+        ]
     ),
     id_=st.sampled_from(["joe", ""])
     | st.text(max_size=5).filter(lambda t: "\ud800" not in ascii(t)),
