@@ -28,7 +28,7 @@ IDS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def told(served: Served) -> Iterator[None]:
-    for delivery in sorted(STORY.iterdir()):
+    for delivery in sorted(STORY.glob("[1-4]*")):
         assert served.deliver(delivery.read_bytes()).status == 200
     served.deliver([event(n, id_) for n, id_ in enumerate(IDS)])
     yield

@@ -20,7 +20,7 @@ STORY = Path(__file__).parents[2] / "scripts" / "story"
 @pytest.fixture(scope="module")
 def served(database: str) -> Iterator[Served]:
     with Served(database) as server:
-        for delivery in sorted(STORY.iterdir()):
+        for delivery in sorted(STORY.glob("[1-4]*")):
             assert server.deliver(delivery.read_bytes()).status == 200
         yield server
 
