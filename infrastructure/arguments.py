@@ -1,7 +1,9 @@
 """What callers of the store hand over, brought to our form or refused by name."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.events import ProfileEvent
@@ -38,3 +40,32 @@ def space_id(text: str) -> str:
         return normalise_api_space_id(text)
     except ValueError as error:
         raise InvalidArgumentError("API space", f"{text!r} {error}") from None
+
+
+def space_ids(ids: str | Collection[str] | None) -> set[str] | None:
+    """Read one API space id or several; None stands for all."""
+    if ids is None:
+        return None
+    return {space_id(text) for text in ([ids] if isinstance(ids, str) else ids)}
+
+
+# ISO 8601 has a T before hours, minutes and seconds: its P1M is a month.
+_SPAN = re.compile(
+    r"(?:|P(?=\d+[wd])|PT(?=\d+[hms]))0*([1-9]\d{0,8})([wdhms])",
+    re.IGNORECASE | re.ASCII,
+)
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def span(text: str) -> timedelta:
+    """Read a span of time: `1d`, `6h`, `15m`, `1w`, or of ISO 8601 `P1D`, `PT6H`.
+
+    A whole number of one unit, more than none. Raise ValueError with the rule.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise ValueError("is no span; write 1d, 6h, 15m, 30s or 1w")
+    try:
+        return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+    except OverflowError:
+        raise ValueError("is longer than all time") from None

@@ -1,7 +1,7 @@
 """The store: deliveries in, profiles out. Composition of all the parts."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import BinaryIO, Self
 from uuid import UUID
 
@@ -19,9 +19,10 @@ from profilestore.domain.events import ProfileEvent, RecordedEvent
 from profilestore.domain.receipt import Receipt
 from profilestore.domain.text import storable
 
-from .arguments import Event, event_text, space_id
+from .arguments import Event, event_text, space_id, space_ids
 from .ingress.compression import DamagedStreamError
 from .ingress.delivery import read_alone, read_delivery, read_events, read_stream
+from .intake import Intake
 from .log.backend import BUSY_SECONDS
 from .log.committer import QUEUE_EVENTS, Committer
 from .log.database import Database
@@ -39,6 +40,7 @@ from .readmodels.check import Difference
 from .readmodels.rebuild import Progress as Steps
 from .readmodels.rebuild import Rebuilt
 from .readmodels.warmer import Warmer
+from .vitals import Vitals
 
 Progress = Callable[[Receipt], None]
 
@@ -63,9 +65,11 @@ class ProfileStore(Questions, Application[UUID]):
         self._committer = Committer(
             writer, busy_seconds=database.busy_seconds, queue_events=queue_events
         )
+        self.intake = Intake(self._committer)
         self._feed = Feed(database)
         self.quarantine = QuarantineDesk(database, writer, self._committer)
         Questions.__init__(self, database, updates, space_updates or {})
+        self.vitals = Vitals(database, self._committer, self._policies())
         Application.__init__(self)
 
     @classmethod
@@ -179,30 +183,32 @@ class ProfileStore(Questions, Application[UUID]):
         after: int = 0,
         limit: int = 500,
         partition: int = 0,
-        api_space_id: str | None = None,
+        api_space_id: str | Collection[str] | None = None,
     ) -> Page:
         """Read at most `limit` (to 10,000) events after a position, in order.
 
         None is ever skipped or repeated by going on from the page's `position`. Of one
-        API space a page may be short, or empty, before the end of the log.
+        API space, or several, a page may be short, or empty, before the end of the log.
         """
-        space = None if api_space_id is None else space_id(api_space_id)
-        return self._feed.page(partition, after, limit, space)
+        return self._feed.page(partition, after, limit, space_ids(api_space_id))
 
     def follow(
         self,
         *,
         after: int = 0,
         partition: int = 0,
-        api_space_id: str | None = None,
+        api_space_id: str | Collection[str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[RecordedEvent]:
         """Read all events after a position, then those to come, until `stop` is set.
 
         At the end of the log it looks again after 10 ms to half a second.
         """
-        space = None if api_space_id is None else space_id(api_space_id)
-        return self._feed.follow(partition, after, space, stop)
+        return self._feed.follow(partition, after, space_ids(api_space_id), stop)
+
+    def positions(self) -> dict[int, int]:
+        """Say what the last position of each partition is."""
+        return self._feed.ends()
 
     def recorder_of(self, partition: int) -> LogRecorder:
         """Give a partition as a recorder of the event sourcing library."""

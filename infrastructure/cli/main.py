@@ -19,6 +19,7 @@ from .many import count, list_
 from .options import Context, json_option
 from .quarantine import quarantine
 from .read_models import check, rebuild
+from .serve import serve
 from .stats import stats
 from .verify import verify
 
@@ -63,6 +64,7 @@ for command in (
     copy_to,
     doctor,
     verify,
+    serve,
 ):
     profilestore.add_command(command)
 

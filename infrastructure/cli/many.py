@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
 
     from profilestore.infrastructure.store import ProfileStore
 
-# ISO 8601 has a T before hours, minutes and seconds: its P1M is a month.
-_SPAN = re.compile(
-    r"(?:|P(?=\d+[wd])|PT(?=\d+[hms]))0*([1-9]\d{0,8})([wdhms])",
-    re.IGNORECASE | re.ASCII,
-)
-_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-
 
 class Step(click.ParamType[timedelta]):
     """A span of time: `1d`, `6h`, `15m`, `1w`, or of ISO 8601 `P1D`, `PT6H`."""
@@ -41,13 +33,12 @@ class Step(click.ParamType[timedelta]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         """Read a whole number of one unit, more than none."""
-        match = _SPAN.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is no span; write 1d, 6h, 15m, 30s or 1w", param, ctx)
+        from profilestore.infrastructure.arguments import span
+
         try:
-            return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
-        except OverflowError:
-            self.fail(f"{value!r} is longer than all time", param, ctx)
+            return span(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
 
 
 def filter_options(command: F) -> F:

@@ -2,11 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 from threading import Condition, Lock, Thread
 from typing import cast, overload
-
-from eventsourcing.persistence import IntegrityError
 
 from profilestore.domain.admission import Outcome
 from profilestore.domain.errors import (
@@ -16,12 +13,12 @@ from profilestore.domain.errors import (
     StoreOverloadedError,
     StoreUnavailableError,
 )
-from profilestore.domain.rejection import Ignored
 
 from .backend import BUSY_SECONDS
 from .birthplace import Birthplace
 from .group import Delivery
 from .insertion import Insertion, Positions
+from .ticket import Ticket, Told
 from .writer import Answer, Entry, LogWriter
 
 QUEUE_EVENTS = 50_000
@@ -42,46 +39,6 @@ GRACE_SECONDS = 10
 AHEAD = 9
 """Entries of one caller that wait to be stored while it makes the next: of full batches
 a group, and what it takes for the next one."""
-
-
-class Ticket:
-    """An entry on its way into the log."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        texts = _texts(entry)
-        self.events = len(texts) or 1
-        self.bytes = sum(map(len, texts))
-        self._done = Lock()
-        self._done.acquire()
-        self._answer: Answer | None = None
-        self._error: BaseException | None = None
-
-    def wait(self, seconds: float) -> Answer:
-        """Wait for the commit; raise what made it fail.
-
-        StoreBusyError after so many seconds: the entry may still be stored later.
-        """
-        if not self._done.acquire(timeout=seconds):
-            raise StoreBusyError(seconds)
-        if self._error is not None:
-            # Each caller has an error of its own: it adds a traceback to it, and notes.
-            own = copy(self._error).with_traceback(self._error.__traceback__)
-            raise own from self._error.__cause__
-        assert self._answer is not None  # noqa: S101 - it has one or the other
-        return self._answer
-
-    def answered(self, answer: Answer) -> None:
-        """Let the caller go on."""
-        if isinstance(answer, IntegrityError):
-            self._error = answer
-        self._answer = answer
-        self._done.release()
-
-    def failed(self, error: BaseException) -> None:
-        """Let the caller know."""
-        self._error = error
-        self._done.release()
 
 
 class Committer:
@@ -110,10 +67,23 @@ class Committer:
         self._closed = False
         self._birthplace = Birthplace()
 
-    def submit(self, entry: Entry) -> Ticket:
-        """Take an entry; raise StoreOverloadedError if too much waits already."""
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be stored, beside those being written."""
+        return self._events
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next entry would be refused."""
+        return self._events >= self._queue_events or self._bytes >= QUEUE_BYTES
+
+    def submit(self, entry: Entry, told: Told = lambda _: None) -> Ticket:
+        """Take an entry; raise StoreOverloadedError if too much waits already.
+
+        `told` is called with the ticket once it is settled.
+        """
         self._birthplace.check()  # before the lock, which another may hold for ever
-        ticket = Ticket(entry)
+        ticket = Ticket(entry, told)
         with self._changed:
             if self._closed:
                 raise StoreUnavailableError("the store is closed")
@@ -271,12 +241,6 @@ class Committer:
         half = len(group) // 2
         for part in (group[:half], group[half:]):
             self._commit(part)
-
-
-def _texts(entry: Entry) -> list[bytes]:
-    if isinstance(entry, Delivery):
-        return [b"" if isinstance(i, Ignored) else i.text for i in entry.batch]
-    return [new.state for share in entry.shares.values() for new in share]
 
 
 def _fail(group: Sequence[Ticket], error: BaseException) -> None:

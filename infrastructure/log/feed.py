@@ -1,6 +1,6 @@
 """Reading a partition in the order of its positions, as far as it goes and live."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -39,12 +39,21 @@ class Feed:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(
-        self, partition: int, after: int, limit: int, api_space_id: str | None = None
-    ) -> Page:
-        """Read at most so many events after a position, of one API space or of all.
+    def ends(self) -> dict[int, int]:
+        """Say what the last position of each partition is."""
+        query = select(heads.c.partition, heads.c.position)
+        return {row.partition: row.position for row in self._database.ask(query)}
 
-        Of one API space a page may be short, or empty, before the end of the log: go
+    def page(
+        self,
+        partition: int,
+        after: int,
+        limit: int,
+        api_spaces: Collection[str] | None = None,
+    ) -> Page:
+        """Read at most so many events after a position, of some API spaces or of all.
+
+        Of some API spaces a page may be short, or empty, before the end of the log: go
         on from its `position`. Events that are of no profile are left out.
         """
         self.check(partition)
@@ -56,8 +65,8 @@ class Feed:
         with self._database.read() as connection:
             last = min(connection.execute(end).scalar_one(), after + SCANNED)
             query = _between(partition, after, last).limit(limit)
-            if api_space_id is not None:
-                query = query.where(streams.c.api_space_id == api_space_id)
+            if api_spaces is not None:
+                query = query.where(streams.c.api_space_id.in_(api_spaces))
             rows = connection.execute(query).all()
         read = tuple(
             recorded(ProfileKey(row.api_space_id, row.profile_id), *row[2:])
@@ -76,13 +85,13 @@ class Feed:
         self,
         partition: int,
         after: int,
-        api_space_id: str | None = None,
+        api_spaces: Collection[str] | None = None,
         stop: Event | None = None,
     ) -> Iterator[RecordedEvent]:
         """Read all events after a position, then wait for more, until `stop` is set."""
         pause = Pause(stop or Event())
         while not pause.stopped:
-            page = self.page(partition, after, MOST_EVENTS // 10, api_space_id)
+            page = self.page(partition, after, MOST_EVENTS // 10, api_spaces)
             for event in page.events:
                 if pause.stopped:
                     return

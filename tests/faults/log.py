@@ -7,11 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 from profilestore.domain.envelope import read_event
-from profilestore.infrastructure.log.committer import Committer, Ticket
+from profilestore.infrastructure.log.committer import Committer
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.group import Delivery
 from profilestore.infrastructure.log.head import Head, NewEvent
 from profilestore.infrastructure.log.insertion import Insertion
+from profilestore.infrastructure.log.ticket import Ticket
 from profilestore.infrastructure.log.writer import LogWriter
 from tests.simple_events import event, rows
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -25,7 +25,7 @@ from profilestore.domain.admission import Outcome
 from profilestore.domain.receipt import Receipt
 from profilestore.infrastructure.log import committer as committer_module
 from profilestore.infrastructure.log import group as group_module
-from profilestore.infrastructure.log.committer import Committer, Ticket
+from profilestore.infrastructure.log.committer import Committer
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.writer import LogWriter
 from tests.faults.log import (
@@ -38,6 +38,9 @@ from tests.faults.log import (
     stored_numbers,
 )
 from tests.simple_events import event, rows
+
+if TYPE_CHECKING:
+    from profilestore.infrastructure.log.ticket import Ticket
 
 
 def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""The HTTP edge (SPEC section 9): parse, call, render."""

@@ -1,0 +1,282 @@
+"""The query parameters of SPEC section 9, read strictly: a misspelt one is an error."""
+
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import Request
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from profilestore.domain.timestamps import parse_timestamp
+from profilestore.infrastructure.arguments import span
+
+from .problems import Broken, InvalidParametersError
+
+MOST = 2**63 - 1
+
+_SPACE_FOR_PLUS = re.compile(r" (?=\d\d:\d\d\Z)")
+
+
+def _instant(text: Any) -> datetime:
+    # A plus sign that was not percent-encoded arrives as a space.
+    return parse_timestamp(_SPACE_FOR_PLUS.sub("+", str(text)))
+
+
+def _instant_or_position(text: Any) -> datetime | int:
+    digits = str(text)
+    if digits.isascii() and digits.isdigit():
+        position = int(digits[:20])
+        if position > MOST:
+            raise ValueError("must be from 0 to 2^63-1")
+        return position
+    return _instant(text)
+
+
+_TIME = {"type": "string", "format": "date-time"}
+
+Instant = Annotated[
+    datetime,
+    PlainValidator(_instant),
+    WithJsonSchema(_TIME | {"examples": ["2026-05-02T09:32:00Z"]}),
+]
+"""An RFC 3339 time with its offset."""
+InstantOrPosition = Annotated[
+    datetime | int,
+    PlainValidator(_instant_or_position),
+    WithJsonSchema({"anyOf": [_TIME, {"type": "integer", "minimum": 0}]}),
+]
+"""A time, or a position of the profile's partition."""
+Step = Annotated[
+    timedelta,
+    PlainValidator(lambda text: span(str(text))),
+    WithJsonSchema({"type": "string", "examples": ["1d", "6h", "PT15M"]}),
+]
+Number = Annotated[int, Field(ge=0, le=MOST)]
+Updates = Literal["merge", "replace"]
+Status = Literal["active", "deleted", "unknown"]
+
+
+class Parameters(BaseModel):
+    """Parameters of one question; others are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def read(cls, request: Request) -> Self:
+        """Read a query string.
+
+        Raise InvalidParametersError naming each parameter that is unknown, missing,
+        given twice, or not what it must be.
+        """
+        given: dict[str, Any] = {}
+        for name, value in request.query_params.multi_items():
+            if name in _several(cls):
+                given.setdefault(name, []).append(value)
+            elif name in given:
+                raise InvalidParametersError([Broken(name, "is given twice")])
+            else:
+                given[name] = value
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise InvalidParametersError(_broken(error)) from None
+
+    @classmethod
+    def describe(cls) -> list[dict[str, Any]]:
+        """Describe them as OpenAPI does."""
+        schema = cls.model_json_schema()
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "description": each.pop("description", ""),
+                "schema": _without_null(each),
+            }
+            for name, each in schema["properties"].items()
+        ]
+
+    def given(self) -> dict[str, Any]:
+        """Give those that were given, by the names of the store's arguments."""
+        return {n: getattr(self, n) for n in sorted(self.model_fields_set)}
+
+
+class Folded(Parameters):
+    """How updates are folded."""
+
+    updates: Annotated[
+        Updates | None,
+        Field(description="What an update does to the data; default the store's."),
+    ] = None
+
+
+class Valid(Folded):
+    """What was true at a time."""
+
+    valid_at: Annotated[
+        Instant | None, Field(description="Only what happened until then, inclusive.")
+    ] = None
+
+
+class Cuts(Valid):
+    """The cuts of SPEC section 6, alone or together."""
+
+    known_at: Annotated[
+        InstantOrPosition | None,
+        Field(
+            description="Only what was recorded until then, inclusive: a time, or a "
+            "position of the profile's log partition."
+        ),
+    ] = None
+    at_revision: Annotated[
+        Number | None,
+        Field(description="The life as of this revision of the source."),
+    ] = None
+    life: Annotated[
+        Number | None, Field(description="Life N of the id, nothing later.")
+    ] = None
+
+
+class Between(Folded):
+    """Two times of one clock, or of both; an end left out is now."""
+
+    from_: Annotated[
+        Instant | None, Field(alias="from", description="What was true then.")
+    ] = None
+    to: Annotated[Instant | None, Field(description="What was true then.")] = None
+    known_from: Annotated[
+        InstantOrPosition | None, Field(description="What was known then.")
+    ] = None
+    known_to: Annotated[
+        InstantOrPosition | None, Field(description="What was known then.")
+    ] = None
+
+
+class Since(Valid):
+    """Two times, or positions, at which something was known."""
+
+    known_from: Annotated[
+        InstantOrPosition, Field(description="Since then, exclusive.")
+    ]
+    known_to: Annotated[InstantOrPosition, Field(description="Until then, inclusive.")]
+
+
+class Filters(Folded):
+    """Which profiles are let through; what is left out lets all through."""
+
+    status: Annotated[
+        list[Status],
+        Field(description="Of this status; may be given several times."),
+    ] = []
+    push_capable: Annotated[
+        bool | None, Field(description="With a device that takes a push, or without.")
+    ] = None
+    reachable: Annotated[
+        bool | None, Field(description="That a push reaches, or does not.")
+    ] = None
+    incomplete: Annotated[
+        bool | None, Field(description="Of which events are missing, or none.")
+    ] = None
+    where: Annotated[
+        list[str],
+        Field(
+            description="`PATH=VALUE`: where the data has this JSON value, as in "
+            "`address/city=London`; may be given several times.",
+        ),
+    ] = []
+
+
+class Counted(Filters):
+    """Profiles that are counted, as they are or were."""
+
+    valid_at: Annotated[Instant | None, Field(description="As they were then.")] = None
+
+
+MOST_LISTED = 1000
+
+
+class Listed(Counted):
+    """Profiles that are listed, page by page."""
+
+    after: Annotated[
+        str, Field(description="A profile id: the page begins behind it.")
+    ] = ""
+    limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 100
+
+
+class Series(Filters):
+    """Profiles that are counted at times of equal distance."""
+
+    from_: Annotated[Instant, Field(alias="from", description="The first time.")]
+    to: Annotated[Instant, Field(description="No time is after it.")]
+    step: Annotated[Step, Field(description="The distance.")]
+
+
+class Following(Parameters):
+    """Which part of the log is read."""
+
+    partition: Annotated[Number, Field(description="Of a store that has several.")] = 0
+    space: Annotated[
+        str | None, Field(description="One API space, of those that are yours.")
+    ] = None
+
+
+MOST_EVENTS = 1000
+
+
+class Paged(Following):
+    """A page of the log."""
+
+    after: Annotated[Number, Field(description="The position that was read last.")] = 0
+    limit: Annotated[int, Field(ge=1, le=MOST_EVENTS)] = 500
+
+
+class Streamed(Following):
+    """The log from a position on."""
+
+    after: Annotated[
+        Number,
+        Field(description="The position that was read last; `Last-Event-ID` is more."),
+    ] = 0
+
+
+@lru_cache
+def _several(model: type[Parameters]) -> frozenset[str]:
+    """Name the parameters that may be given several times."""
+    fields = model.model_fields.items()
+    return frozenset(name for name, field in fields if field.default == [])
+
+
+_RULES = {
+    "extra_forbidden": "is no parameter of this route",
+    "missing": "must be given",
+}
+"""What pydantic would say in words of its own."""
+
+
+def _broken(error: ValidationError) -> list[Broken]:
+    return [
+        Broken(
+            str(found["loc"][0]),
+            _RULES.get(found["type"]) or found["msg"].removeprefix("Value error, "),
+        )
+        for found in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what stands for a parameter that is not given."""
+    schema = {k: v for k, v in schema.items() if k not in ("title", "default")}
+    several: list[dict[str, Any]] = schema.pop("anyOf", [])
+    kinds = [kind for kind in several if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        return schema | kinds[0]
+    return schema | ({"anyOf": kinds} if kinds else {})

@@ -1,0 +1,91 @@
+"""`POST /webhooks/dotdigital`: deliveries in, receipts out (SPEC section 9).
+
+The platform never sends again what was answered 400, and the rest for a day. So a body
+with a valid signature is stored or answered 503, whatever it is.
+"""
+
+import asyncio
+from dataclasses import asdict
+
+from fastapi import Request, Response
+from starlette.routing import Route
+
+from profilestore.domain.errors import StorageError
+from profilestore.domain.json_values import write_json
+from profilestore.infrastructure.intake import aside
+
+from .body import ClientDisconnect
+from .caching import JSON
+from .credentials import SIGNATURE_BYTES
+from .problems import ENCODED, TOO_SLOW, UNSIGNED, ProblemError
+from .service import Service, service_of
+
+PATH = "/webhooks/dotdigital"
+INGRESS = "webhook"
+ANSWER_SECONDS = 8.0
+"""From the head of a request to its answer: the platform waits 10."""
+SIGNATURE = b"x-comapi-signature"
+
+
+async def receive(request: Request) -> Response:
+    """Store a delivery."""
+    request.scope["route"] = ROUTE
+    service = service_of(request)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ANSWER_SECONDS
+    outcome = "failed"
+    try:
+        body = await _signed_body(request, service, deadline)
+        taken = loop.time()
+        receipt = await service.store.intake.append(
+            body, ingress=INGRESS, seconds=max(0.0, deadline - taken)
+        )
+        service.metrics.committed(receipt, loop.time() - taken)
+        outcome = "stored"
+    except ProblemError as error:
+        outcome = error.problem.name
+        raise
+    except StorageError:
+        outcome = "not-stored"
+        raise
+    except ClientDisconnect:
+        outcome = "broken-off"
+        return Response(status_code=400)  # nobody hears it
+    finally:
+        service.metrics.delivered(outcome)
+    return Response(write_json(asdict(receipt)), media_type=JSON)
+
+
+async def _signed_body(request: Request, service: Service, deadline: float) -> bytes:
+    """Receive a body and check its signature; nothing of it is parsed before.
+
+    Without what could be a signature the body is not even received.
+    """
+    if "content-encoding" in request.headers:
+        # Whatever it says: a body is taken as it was signed.
+        raise ProblemError(
+            ENCODED, "send the body as it is", Accept_Encoding="identity"
+        )
+    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
+    signatures = [value for name, value in headers if name == SIGNATURE]
+    unsigned = service.keyring.takes_unsigned(request.url.hostname)
+    if not unsigned and all(len(s) != SIGNATURE_BYTES for s in signatures):
+        raise _unsigned()
+    try:
+        async with asyncio.timeout_at(deadline):
+            body = await service.bodies.receive(request)
+    except TimeoutError:
+        raise ProblemError(TOO_SLOW, "send it again", Connection="close") from None
+    credentials = service.keyring.credentials
+    if unsigned or await aside(len(body), lambda: credentials.signed(body, signatures)):
+        return body
+    raise _unsigned()
+
+
+ROUTE = Route(PATH, receive, methods=["POST"])
+"""Beside those of FastAPI: nothing of a delivery is to be read by it."""
+
+
+def _unsigned() -> ProblemError:
+    rule = "X-Comapi-Signature is the HMAC-SHA1 of the body under a secret set here"
+    return ProblemError(UNSIGNED, rule)

@@ -1,0 +1,144 @@
+"""The real server, as a process, on a free port; and a plain client of it."""
+
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+SECRET = "a-secret-of-the-registration"
+TOKEN = "a-token-for-everything"
+PATIENCE_SECONDS = 60
+WEBHOOK = "/webhooks/dotdigital"
+
+
+def sign(body: bytes, secret: str = SECRET) -> str:
+    return hmac.digest(secret.encode(), body, "sha1").hex()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """What a header says of the answer, not of the moment."""
+        moment = ("date", "x-request-id")
+        return {
+            k.lower(): v for k, v in self.headers.items() if k.lower() not in moment
+        }
+
+
+class Served:
+    """A server on a store; `patched` is Python that runs in it before all else."""
+
+    def __init__(
+        self,
+        database: str,
+        *options: str,
+        secrets: str = SECRET,
+        tokens: Mapping[str, list[str]] | None = None,
+        patched: str = "",
+        **environment: str,
+    ) -> None:
+        given = {TOKEN: ["*"]} if tokens is None else tokens
+        self.log = Path(tempfile.mkstemp(suffix=".log")[1])
+        main = "from profilestore.infrastructure.cli.main import main; main()"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-c", f"{patched}\n{main}"),
+                    *("--database", database, "serve", "--port", "0", *options),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ
+                | {
+                    "PROFILESTORE_WEBHOOK_SECRETS": secrets,
+                    "PROFILESTORE_READ_TOKENS": json.dumps(given),
+                }
+                | environment,
+            )
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        if not said.startswith("serving http://"):
+            told = self.log.read_text()
+            self.__exit__()
+            raise AssertionError(told)
+        url = urlsplit(said.split()[1])
+        self.address = (str(url.hostname), int(url.port or 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.log.unlink()
+
+    def stop(self) -> int:
+        """Ask it to end, and wait until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    @contextmanager
+    def connected(self) -> Iterator[socket.socket]:
+        with socket.create_connection(self.address, PATIENCE_SECONDS) as connection:
+            yield connection
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes, and read until the other side closes."""
+        with self.connected() as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        connection = HTTPConnection(*self.address, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def deliver(self, delivery: Any, secret: str = SECRET, **headers: str) -> Answer:
+        body = (
+            delivery if isinstance(delivery, bytes) else json.dumps(delivery).encode()
+        )
+        signed = {"X-Comapi-Signature": sign(body, secret)} | headers
+        return self.request("POST", WEBHOOK, body, signed)
+
+    def get(self, path: str, token: str = TOKEN, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.request("GET", path, headers=bearer | named)

@@ -1,0 +1,248 @@
+"""What operators rely on: health, numbers, logs, secrets that change, a good end."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from profilestore import ProfileStore
+from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign
+from tests.simple_events import SPACE, event, rows
+
+PRIVATE = "joe.private@example.com"
+
+
+def metrics(served: Served) -> dict[str, float]:
+    text = served.get("/metrics", "").body.decode()
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    return {name: float(number) for name, number in lines}
+
+
+def test_a_server_that_runs_is_live_and_ready(served: Served) -> None:
+    assert served.get("/healthz", "").body == b"ok\n"
+    assert served.get("/readyz", "").body == b"ready\n"
+
+
+def test_metrics_tell_what_happened(new_url: Callable[[str], str]) -> None:
+    with Served(new_url("file")) as served:
+        served.deliver([event(1), event(1), 7])
+        served.deliver([event(2)], "wrong secret")
+        served.get(f"/v1/spaces/{SPACE}/profiles/joe")
+        found = metrics(served)
+    assert found['profilestore_deliveries_total{outcome="stored"}'] == 1
+    assert found['profilestore_deliveries_total{outcome="unsigned"}'] == 1
+    assert found['profilestore_events_total{outcome="accepted"}'] == 1
+    assert found['profilestore_events_total{outcome="duplicate"}'] == 1
+    assert found['profilestore_quarantine_entries{reason="not-an-event"}'] == 1
+    assert found['profilestore_log_position{partition="0"}'] == 1
+    assert found["profilestore_commit_seconds_count"] == 1
+    assert found["profilestore_queue_events"] == 0
+    assert found["profilestore_up"] == 1
+    assert 'profilestore_read_model_lag_events{updates="merge"}' in found
+    route = "/v1/spaces/{space}/profiles/{profile_id}"
+    name = "profilestore_http_request_duration_seconds_count"
+    assert found[f'{name}{{method="GET",route="{route}",status="200"}}'] == 1
+
+
+def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> None:
+    broken = (  # the control: an error that nobody expected, that says it all
+        "def fail(profile):\n"
+        "    raise RuntimeError(f'of {profile.key}')\n"
+        "from profilestore.projections import deletion\n"
+        "deletion.deletion_status = fail"
+    )
+    with Served(new_url("file"), "--log-level", "debug", patched=broken) as served:
+        assert served.deliver(event(1, PRIVATE)).status == 200
+        served.deliver(b'{"broken": "%b"' % PRIVATE.encode())
+        served.deliver([], "not-the-secret")
+        path = f"/v1/spaces/{SPACE}/{{}}/{quote(PRIVATE)}"
+        for answer in ("profiles", "history", "deletion", "nonsense"):
+            served.get(path.format(answer))
+        served.get(path.format("profiles") + "?valid_at=x")
+        served.get(path.format("profiles"), "not-a-token")
+        served.get(f"/v1/spaces/{SPACE}/profiles?where=id={PRIVATE}&after={PRIVATE}")
+        served.get("/v1/feed")
+        served.raw(f"GET /{PRIVATE} nonsense\r\n\r\n".encode())
+        failed = served.get(path.format("deletion"))
+        told = served.get("/metrics", "").body.decode()
+        assert served.stop() == 0
+        lines, text = served.logged, served.log.read_text()
+
+    assert failed.status == 500
+    assert failed.json["requestId"] == failed.headers["X-Request-Id"]
+    errors = [line for line in lines if line["level"] == "error"]
+    assert {line["error"] for line in errors} == {"RuntimeError"}
+    assert any("fail" in frame for frame in errors[0]["frames"])
+    requests = [line for line in lines if line["event"] == "request"]
+    assert len({line["request_id"] for line in requests}) == len(requests) >= 12
+    for private in (
+        PRIVATE,
+        "private",
+        SECRET,
+        TOKEN,
+        "not-a-token",
+        SPACE,
+        "nonsense",
+    ):
+        assert private not in text
+        assert private not in told
+    assert PRIVATE not in failed.body.decode()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "serve.toml"
+
+
+def write(config: Path, secrets: list[str], tokens: dict[str, list[str]]) -> None:
+    """Replace the file as a whole, as whoever writes such files does."""
+    text = f"webhook_secrets = {json.dumps(secrets)}\n[read_tokens]\n"
+    text += "".join(f"{json.dumps(t)} = {json.dumps(s)}\n" for t, s in tokens.items())
+    config.with_suffix(".new").write_text(text)
+    config.with_suffix(".new").replace(config)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    while not condition():
+        waiting.wait(0.05)
+
+
+def test_secrets_rotate_without_one_refusal(url: str, config: Path) -> None:
+    write(config, ["old-secret"], {"old-token": [SPACE]})
+    with Served(url, "--config", str(config)) as served:
+        assert served.deliver([], SECRET).status == 401  # the file goes before
+        using, stopped, statuses = ["old-secret"], threading.Event(), []
+
+        def send(first: int) -> None:
+            n = first
+            while not stopped.is_set():
+                statuses.append(served.deliver(event(n, "rotated"), using[0]).status)
+                n += 4
+
+        senders = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+        for sender in senders:
+            sender.start()
+        write(config, ["new-secret", "old-secret"], {"new-token": [SPACE]})
+        until(lambda: served.deliver([], "new-secret").status == 200)
+        using[0] = "new-secret"
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 8)  # nobody uses the old one any more
+        write(config, ["new-secret"], {"new-token": [SPACE]})
+        until(lambda: served.deliver([], "old-secret").status == 401)
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 20)
+        stopped.set()
+        for sender in senders:
+            sender.join()
+
+        assert set(statuses) == {200}
+        assert served.get("/v1/feed", "old-token").status == 401
+        assert served.get("/v1/feed", "new-token").status == 200
+        config.write_text("webhook_secrets = [ broken 'new-secret'")
+        until(lambda: any("not changed" in line["event"] for line in served.logged))
+        assert served.deliver([], "new-secret").status == 200
+        assert "new-secret" not in served.log.read_text()
+
+
+def test_tokens_may_be_hashed_in_the_file(url: str, config: Path) -> None:
+    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    write(config, ["s"], {f"sha256:{digest}": ["*"]})
+    with Served(url, "--config", str(config)) as served:
+        assert served.get("/v1/feed", "test").status == 200
+        assert served.get("/v1/feed", f"sha256:{digest}").status == 401
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_what_was_taken_is_answered_and_stored_before_the_end(
+    new_url: Callable[[str], str], kind: str
+) -> None:
+    url = new_url(kind)
+    statuses: dict[int, int] = {}
+
+    def send(served: Served, n: int) -> None:
+        statuses[n] = served.deliver(event(n, "last")).status
+
+    with ProfileStore.open(url) as store, Served(url) as served:
+        with store._database.write() as connection:
+            connection.exec_driver_sql("UPDATE heads SET position = position")
+            senders = [
+                threading.Thread(target=send, args=(served, n)) for n in range(16)
+            ]
+            for sender in senders:
+                sender.start()
+            threading.Event().wait(1)  # they have sent, and wait for their commit
+            served.process.terminate()
+            threading.Event().wait(0.5)
+        for sender in senders:
+            sender.join()
+        assert served.process.wait(60) == 0
+        assert set(statuses.values()) == {200}
+        assert len(store.profile(SPACE, "last").events) == 16
+
+
+def test_a_second_server_cannot_have_the_port(url: str, served: Served) -> None:
+    _host, port = served.address
+    with pytest.raises(AssertionError, match="in use"):
+        Served(url, "--port", str(port))
+
+
+@pytest.mark.parametrize("option", ["--allow-unsigned", "--allow-anonymous"])
+def test_only_loopback_may_do_without_credentials(url: str, option: str) -> None:
+    with pytest.raises(AssertionError, match="loopback"):
+        Served(url, option, "--host", "0.0.0.0")
+    with Served(url, option, tokens={}, secrets="") as served:
+        anonymous = served.get("/v1/feed", "").status
+        unsigned = served.request("POST", WEBHOOK, b"[]").status
+        expected = (401, 200) if "unsigned" in option else (200, 401)
+        assert (anonymous, unsigned) == expected
+        elsewhere = {"Host": "elsewhere.example"}
+        assert served.request("GET", "/v1/feed", headers=elsewhere).status == 401
+
+
+@pytest.mark.parametrize(
+    ("tokens", "wrong"),
+    [('["x"]', "READ_TOKENS"), ('{"x": ["nonsense"]}', "READ_TOKENS")],
+)
+def test_bad_settings_are_said_at_once_and_not_repeated(
+    url: str, tokens: str, wrong: str
+) -> None:
+    with pytest.raises(AssertionError) as error:
+        Served(url, tokens=None, PROFILESTORE_READ_TOKENS=tokens)
+    assert wrong in str(error.value)
+    assert "nonsense" not in str(error.value)
+
+
+def test_several_workers_share_a_port_and_their_numbers(
+    new_url: Callable[[str], str],
+) -> None:
+    with pytest.raises(AssertionError, match="one process"):
+        Served(new_url("file"), "--workers", "2")
+    url = new_url("postgresql-2")
+    with Served(url, "--workers", "2") as served:
+        for n in range(40):
+            assert served.deliver(event(n, f"p{n}")).status == 200
+        found = [metrics(served) for _ in range(8)]
+        stored = 'profilestore_deliveries_total{outcome="stored"}'
+        assert {each[stored] for each in found} == {40}
+        assert served.stop() == 0
+    assert rows(url, "SELECT count(*) FROM events") == [(40,)]
+
+
+def test_what_is_deployed_is_what_there_is() -> None:
+    deploy = Path(__file__).parents[2] / "scripts" / "deploy"
+    unit = (deploy / "profilestore.service").read_text()
+    compose = (deploy / "compose.yaml").read_text()
+
+    assert re.search(r"ExecStart=.*/profilestore serve --config ", unit)
+    assert '"127.0.0.1:8000:8000"' in compose
+
+
+def test_a_signature_is_of_the_bytes_under_the_secret() -> None:
+    # RFC 2202, HMAC-SHA-1, test case 2.
+    due = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+    assert sign(b"what do ya want for nothing?", "Jefe") == due
