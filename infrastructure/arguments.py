@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.events import ProfileEvent
@@ -49,6 +49,7 @@ def space_ids(ids: str | Collection[str] | None) -> set[str] | None:
     return {space_id(text) for text in ([ids] if isinstance(ids, str) else ids)}
 
 
+_ALL_YEARS = timedelta(days=date.max.toordinal())
 # ISO 8601 has a T before hours, minutes and seconds: its P1M is a month.
 _SPAN = re.compile(
     r"(?:|P(?=\d+[wd])|PT(?=\d+[hms]))0*([1-9]\d{0,8})([wdhms])",
@@ -60,12 +61,16 @@ _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds
 def span(text: str) -> timedelta:
     """Read a span of time: `1d`, `6h`, `15m`, `1w`, or of ISO 8601 `P1D`, `PT6H`.
 
-    A whole number of one unit, more than none. Raise ValueError with the rule.
+    A whole number of one unit, more than none, and no more than all years that times
+    have. Raise ValueError with the rule.
     """
     match = _SPAN.fullmatch(text)
     if match is None:
         raise ValueError("is no span; write 1d, 6h, 15m, 30s or 1w")
     try:
-        return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
+        found = timedelta(**{_UNITS[match[2].lower()]: int(match[1])})
     except OverflowError:
-        raise ValueError("is longer than all time") from None
+        found = timedelta.max
+    if found > _ALL_YEARS:
+        raise ValueError("is longer than the years 1 to 9999")
+    return found

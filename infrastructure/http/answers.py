@@ -16,9 +16,9 @@ from profilestore.projections import history as telling
 from profilestore.projections.answer import Answer
 
 from .caching import answer
-from .parameters import Between, Cuts, Since
 from .paths import profile_id
 from .problems import Broken, InvalidParametersError
+from .queries import Between, Cuts, Since
 from .service import service_of, space_of
 
 router = APIRouter(tags=["profiles"])

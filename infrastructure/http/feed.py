@@ -18,7 +18,8 @@ from profilestore.infrastructure.log.feed import Page
 
 from .caching import answer
 from .credentials import Reader
-from .parameters import MOST, Following, Paged, Streamed
+from .parameters import MOST
+from .queries import Following, Paged, Streamed
 from .service import Service, read_space, reader_of, service_of
 
 HEARTBEAT_SECONDS = 15.0

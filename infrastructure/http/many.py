@@ -12,7 +12,7 @@ from profilestore.projections.counts import Count, CountSeries
 from profilestore.projections.listed import ListedProfile
 
 from .caching import answer
-from .parameters import Counted, Listed, Series
+from .queries import Counted, Listed, Series
 from .service import service_of, space_of
 
 router = APIRouter(tags=["spaces"])

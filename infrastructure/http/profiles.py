@@ -6,8 +6,8 @@ from profilestore.projections.current import CurrentProfile
 
 from .caching import answer
 from .memento import LINK_FORMAT, Resource, find, read_date, timemap, write_date
-from .parameters import Cuts, Folded
 from .paths import profile_id, profile_path
+from .queries import Cuts, Folded
 from .service import service_of, space_of
 
 ACCEPT_DATETIME = "Accept-Datetime"

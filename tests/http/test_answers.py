@@ -280,6 +280,8 @@ def test_lists_and_counts_take_the_filters(served: Served) -> None:
         ("profiles?where=x", "where"),
         ("count?limit=1", "limit"),
         (f"series?{query}x", "step"),
+        (f"series?{query.replace('1d', '875366937d')}", "step"),
+        (f"series?{query.replace('1d', '999999999w')}", "step"),
         ("series?from=2026-05-01T00:00:00Z", "to"),
     ):
         got = served.get(f"{ABOUT}/{bad}")
