@@ -118,7 +118,13 @@ class Questions:
         profiles changed meanwhile. Raise InvalidArgumentError for what is no filter.
         """
         question = self._question(api_space_id, valid_at, updates, filters)
-        left = inf if limit is None else limit
+        if limit is not None and limit < 1:
+            raise InvalidArgumentError("limit", "must be 1 or more")
+        return self._pages(question, after, inf if limit is None else limit)
+
+    def _pages(
+        self, question: Question, after: str, left: float
+    ) -> Iterator[ListedProfile]:
         while left > 0:
             asked = int(min(left, LISTED))
             page = self.read_models.page(question, after, asked)
@@ -151,7 +157,7 @@ class Questions:
     ) -> CountSeries:
         """Count what was true at `from_`, one `step` later, and so on until `to`.
 
-        The times need an offset; 10,000 of them can be counted.
+        The times need an offset; 10,000 of them can be counted, with `where` 100.
         """
         question = self._question(api_space_id, None, updates, filters)
         return self.read_models.count_over(question, times_between(from_, to, step))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, bindparam, delete
 
 from profilestore.domain.identity import ProfileKey
+from profilestore.domain.text import storable
 from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, insert_rows, select_by
 from profilestore.infrastructure.log.tables import (
     FOREVER,
@@ -50,7 +51,7 @@ class Kept(NamedTuple):
         cls, stream_id: bytes, profile: ProfileKey, position: int, error: Exception
     ) -> "Kept":
         """Set a profile aside, with what its fold raised."""
-        told = f"{type(error).__name__}: {error}"
+        told = storable(f"{type(error).__name__}: {error}")
         return cls(stream_id, profile, position, None, (), told[:500])
 
 

@@ -35,6 +35,8 @@ MOST_LISTED = 10_000
 """Profiles that one page may have."""
 MOST_COUNTS = 10_000
 """Times that one series may have."""
+MOST_FOLDED = 100
+"""The same where documents are asked, of which no past is kept: each is folded."""
 
 
 class ReadModels:
@@ -75,8 +77,10 @@ class ReadModels:
 
     def count_over(self, question: Question, times: range) -> CountSeries:
         """Count profiles as they were at times of equal distance, in microseconds."""
-        if not 1 <= len(times) <= MOST_COUNTS:
-            rule = f"{len(times):,} times; from 1 to {MOST_COUNTS:,} can be counted"
+        most = MOST_FOLDED if question.where else MOST_COUNTS
+        if not 1 <= len(times) <= most:
+            by = " by what the data says" if question.where else ""
+            rule = f"{len(times):,} times; from 1 to {most:,} can be counted{by}"
             raise InvalidArgumentError("over", rule)
         with self._fresh(question.updates) as (connection, generations):
             numbers = tally_over(connection, generations, question, times)

@@ -473,3 +473,15 @@ def test_a_list_has_no_member_of_a_name_of_thousands_of_digits(
 
     assert ids(store, where="tags/1=b") == ["joe"]
     assert ids(store, where=f"tags/{'1' * 5000}=b") == []
+
+
+def test_a_list_of_none_and_a_series_too_long_to_fold_are_refused() -> None:
+    day = timedelta(days=1)
+    ends = {"from_": datetime(2026, 1, 1, tzinfo=UTC), "step": day}
+    with ProfileStore.open("sqlite://") as store:
+        with pytest.raises(InvalidArgumentError, match="limit"):
+            store.profiles(SPACE, limit=0)
+        with pytest.raises(InvalidArgumentError, match="100 can be counted by what"):
+            store.count_over(SPACE, to=ends["from_"] + 100 * day, where="a=1", **ends)
+        longer = store.count_over(SPACE, to=ends["from_"] + 100 * day, **ends)
+        assert len(longer.counts) == 101
