@@ -23,8 +23,8 @@ from profilestore import (
 )
 from profilestore.domain.admission import Outcome
 from profilestore.domain.receipt import Receipt
-from profilestore.infrastructure.log import committer as committer_module
 from profilestore.infrastructure.log import group as group_module
+from profilestore.infrastructure.log import ticket as ticket_module
 from profilestore.infrastructure.log.committer import Committer
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.writer import LogWriter
@@ -186,7 +186,7 @@ def test_one_error_for_all_grows_with_each_caller(
     either_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above: without a copy for each."""
-    monkeypatch.setattr(committer_module, "copy", lambda error: error)
+    monkeypatch.setattr(ticket_module, "copy", lambda error: error)
     with (
         committing(either_url, busy_seconds=0.2) as committer,
         held_head(either_url),
