@@ -137,9 +137,8 @@ def _then(
         .limit(size)
     )
     rows = connection.execute(query).all()
-    standings = standings_at(
-        connection, generation, [row.stream_id for row in rows], time
-    )
+    ids = [row.stream_id for row in rows]
+    standings = dict(standings_at(connection, generation, ids, time))
     return [(row.profile_id, standings[row.stream_id]) for row in rows]
 
 
@@ -148,16 +147,12 @@ def standings_at(
     generation: Generation,
     stream_ids: Sequence[bytes],
     time: int,
-) -> dict[bytes, Standing]:
+) -> Iterator[tuple[bytes, Standing]]:
     """Fold profiles at a time, in microseconds, by what is known of it now."""
-    return {
-        stream.stream_id: fold_stream(
-            stream.profile.profile_id,
-            [row for row in stream.rows if row[0] <= time],
-            generation.updates,
-        ).standing
-        for stream in read_streams(connection, generation.partition, stream_ids)
-    }
+    for stream in read_streams(connection, generation.partition, stream_ids):
+        until = [row for row in stream.rows if row[0] <= time]
+        folded = fold_stream(stream.profile.profile_id, until, generation.updates)
+        yield stream.stream_id, folded.standing
 
 
 def of_space(generation: Generation, question: Question) -> list[Any]:

@@ -13,9 +13,6 @@ from .generation import Generation
 from .lists import needles, of_space, standings_at
 from .question import Question
 
-STREAMS = 200
-"""Profiles that are folded at once."""
-
 ByCode = Counter[int]
 
 
@@ -110,12 +107,8 @@ def _then_where(
         *_spans(generation, question, time)
     )
     codes = {row.stream_id: row.condition for row in connection.execute(query)}
-    ids, found = list(codes), ByCode()
-    for start in range(0, len(ids), STREAMS):
-        some = ids[start : start + STREAMS]
-        standings = standings_at(connection, generation, some, time)
-        found.update(codes[i] for i, s in standings.items() if _holds(question, s))
-    return found
+    standings = standings_at(connection, generation, list(codes), time)
+    return Counter(codes[i] for i, standing in standings if _holds(question, standing))
 
 
 def _changes(
