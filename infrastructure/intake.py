@@ -67,7 +67,7 @@ class Intake:
             if future.done():
                 return  # who waited has given up
             try:
-                future.set_result(cast("list[Outcome]", ticket.wait(0)))
+                future.set_result(cast("list[Outcome]", ticket.result()))
             except Exception as error:  # noqa: BLE001 - it is the waiter's
                 future.set_exception(error)
 
