@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from profilestore import ProfileStore, StoreBusyError, StoreOverloadedError
 from profilestore.domain.json_values import MalformedJsonError, read_json
 from profilestore.domain.rejection import Rejection
+from profilestore.infrastructure.ingress.delivery import read_delivery
 from profilestore.infrastructure.ingress.webhook import read_webhook
 from tests.simple_events import SPACE, event, rows
 
@@ -79,6 +81,20 @@ def test_a_body_without_an_event_that_is_no_json_is_kept_whole(text: bytes) -> N
         kept = [item for batch in read_webhook(text) for item in batch]
         assert [type(item) for item in kept] == [Rejection] or not text.strip()
         assert all(item.text == text for item in kept if isinstance(item, Rejection))
+
+
+@given(
+    st.dictionaries(st.text(), st.integers() | st.text()),
+    st.sampled_from([{}, event(1), {"name": "message.sent"}, {"revision": None}]),
+    st.sampled_from([b"", b" ", b"\n{}", b"}", b","]),
+)
+def test_a_body_of_one_event_is_read_as_among_others(
+    members: dict[str, object], base: dict[str, Any], behind: bytes
+) -> None:
+    text = json.dumps(members | base).encode() + behind
+    read = [item for batch in read_webhook(text) for item in batch]
+    cut = [item for batch in read_delivery(text) for item in batch]
+    assert read == cut or [item.text for item in read] == [text]  # kept whole
 
 
 def test_of_a_broken_body_the_events_are_taken() -> None:
