@@ -5,7 +5,6 @@ with a valid signature is stored or answered 503, whatever it is.
 """
 
 import asyncio
-from dataclasses import asdict
 
 from fastapi import Request, Response
 from starlette.routing import Route
@@ -29,7 +28,6 @@ SIGNATURE = b"x-comapi-signature"
 
 async def receive(request: Request) -> Response:
     """Store a delivery."""
-    request.scope["route"] = ROUTE
     service = service_of(request)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ANSWER_SECONDS
@@ -53,7 +51,7 @@ async def receive(request: Request) -> Response:
         return Response(status_code=400)  # nobody hears it
     finally:
         service.metrics.delivered(outcome)
-    return Response(write_json(asdict(receipt)), media_type=JSON)
+    return Response(write_json(receipt), media_type=JSON)
 
 
 async def _signed_body(request: Request, service: Service, deadline: float) -> bytes:
@@ -83,7 +81,6 @@ async def _signed_body(request: Request, service: Service, deadline: float) -> b
 
 
 ROUTE = Route(PATH, receive, methods=["POST"])
-"""Beside those of FastAPI: nothing of a delivery is to be read by it."""
 
 
 def _unsigned() -> ProblemError:
