@@ -76,7 +76,7 @@ def reader_of(request: Request) -> Reader:
     """Find who asks; raise ProblemError for nobody we know (RFC 6750)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = token.strip().encode() if scheme.lower() == "bearer" else None
-    reader = service_of(request).keyring.reader(given, request.url.hostname)
+    reader = service_of(request).keyring.reader(given, lambda: request.url.hostname)
     if reader is None:
         raise ProblemError(
             UNAUTHORISED,

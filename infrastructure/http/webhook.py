@@ -24,6 +24,7 @@ INGRESS = "webhook"
 ANSWER_SECONDS = 8.0
 """From the head of a request to its answer: the platform waits 10."""
 SIGNATURE = b"x-comapi-signature"
+ENCODING = b"content-encoding"
 
 
 async def receive(request: Request) -> Response:
@@ -59,14 +60,14 @@ async def _signed_body(request: Request, service: Service, deadline: float) -> b
 
     Without what could be a signature the body is not even received.
     """
-    if "content-encoding" in request.headers:
+    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
+    if any(name == ENCODING for name, _ in headers):
         # Whatever it says: a body is taken as it was signed.
         raise ProblemError(
             ENCODED, "send the body as it is", Accept_Encoding="identity"
         )
-    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
     signatures = [value for name, value in headers if name == SIGNATURE]
-    unsigned = service.keyring.takes_unsigned(request.url.hostname)
+    unsigned = service.keyring.takes_unsigned(lambda: request.url.hostname)
     if not unsigned and all(len(s) != SIGNATURE_BYTES for s in signatures):
         raise _unsigned()
     try:
