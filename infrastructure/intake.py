@@ -7,7 +7,6 @@ from operator import add
 from typing import TypeVar, cast
 
 from profilestore.domain.admission import Outcome
-from profilestore.domain.errors import StoreBusyError
 from profilestore.domain.receipt import Receipt
 from profilestore.domain.text import storable
 
@@ -34,21 +33,17 @@ class Intake:
         self._committer = committer
         self._calls: LoopCalls | None = None
 
-    async def append(self, body: bytes, *, ingress: str, seconds: float) -> Receipt:
+    async def append(self, body: bytes, *, ingress: str) -> Receipt:
         """Store a body; the answer comes when all of it is durable.
 
         What cannot be accepted is quarantined, be it no JSON at all. Raise
-        StoreBusyError if it is not committed within so many seconds: it may still be
-        stored later. Raise StoreOverloadedError if too much waits, StorageError if the
-        database fails; the same body can be appended again.
+        StoreOverloadedError if too much waits, StorageError if the database fails; the
+        same body can be appended again. If it is cancelled, the body may still be
+        stored later.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                batches = await aside(len(body), lambda: list(read_webhook(body)))
-                named = storable(ingress)
-                return await self._commit([Delivery(batch, named) for batch in batches])
-        except TimeoutError:
-            raise StoreBusyError(seconds) from None
+        batches = await aside(len(body), lambda: list(read_webhook(body)))
+        named = storable(ingress)
+        return await self._commit([Delivery(batch, named) for batch in batches])
 
     async def _commit(self, deliveries: Sequence[Delivery]) -> Receipt:
         calls, left = self._calls_into(asyncio.get_running_loop()), len(deliveries)

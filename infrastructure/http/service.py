@@ -69,7 +69,7 @@ async def _within(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
 
 def service_of(request: Request) -> Service:
     """Give the service that a request came to."""
-    return cast("Service", request.state.service)
+    return cast("Service", request.scope["state"]["service"])
 
 
 def reader_of(request: Request) -> Reader:
