@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import cache
 from threading import Lock
 
 from prometheus_client import (
@@ -62,6 +63,10 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        # The series of a label is looked for once: the three have few.
+        self._delivered = cache(self._deliveries.labels)
+        self._became = cache(self._events.labels)
+        self._requested = cache(self._requests.labels)
 
     def watch(self, vitals: Vitals) -> None:
         """Tell of a store, too."""
@@ -69,18 +74,18 @@ class Metrics:
 
     def delivered(self, outcome: str) -> None:
         """Count a webhook request."""
-        self._deliveries.labels(outcome).inc()
+        self._delivered(outcome).inc()
 
     def committed(self, receipt: Receipt, seconds: float) -> None:
         """Count a delivery's events, and how long they took to be durable."""
         self._commit.observe(seconds)
         for outcome in ("accepted", "duplicate", "quarantined", "ignored"):
             if events := getattr(receipt, outcome):
-                self._events.labels(outcome).inc(events)
+                self._became(outcome).inc(events)
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """Observe an answered request."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._requested(method, route, str(status)).observe(seconds)
 
     def render(self) -> bytes:
         """Write all in the text format."""
