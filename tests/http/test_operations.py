@@ -4,7 +4,9 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -46,6 +48,28 @@ def test_metrics_tell_what_happened(new_url: Callable[[str], str]) -> None:
     route = "/v1/spaces/{space}/profiles/{profile_id}"
     name = "profilestore_http_request_duration_seconds_count"
     assert found[f'{name}{{method="GET",route="{route}",status="200"}}'] == 1
+
+
+@pytest.mark.parametrize(
+    ("events", "profiles", "since"),
+    [
+        ([event(0, name="profile.create")], 0, None),
+        ([event(1)], 1, datetime(2017, 5, 31, 15, 26, 58, tzinfo=UTC)),
+        # Of a time that has not come yet: the clock of the source, or ours, is wrong.
+        ([event(1, timestamp="2999-01-01T00:00:00Z")], 1, None),
+    ],
+)
+def test_metrics_tell_how_long_something_is_missing(
+    url: str, events: list[Any], profiles: int, since: datetime | None
+) -> None:
+    with Served(url) as served:
+        served.deliver(events)
+        served.get(f"/v1/spaces/{SPACE}/count")  # which folds what is new
+        found = metrics(served)
+    assert found["profilestore_incomplete_profiles"] == profiles
+    now = datetime.now(UTC)
+    age = (now - (since or now)).total_seconds()
+    assert found["profilestore_oldest_gap_seconds"] == pytest.approx(age, abs=600)
 
 
 def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> None:
