@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import threading
 import zlib
 from collections.abc import Iterator
@@ -124,12 +125,35 @@ def test_a_head_without_end_is_refused(served: Served) -> None:
         assert greedy.recv(4096).split()[1] == b"400"
 
 
+def signed_request(body: bytes) -> bytes:
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\nX-Comapi-Signature: {sign(body)}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_who_has_said_all_is_answered_all(served: Served) -> None:
+    one = signed_request(b"{}")
+
+    assert served.raw(one * 3).count(b"HTTP/1.1 200") == 3
+    # But what breaks off was not said.
+    assert served.raw(one[:-1]).count(b"HTTP/1.1 200") == 0
+
+
+def test_who_is_gone_while_several_requests_are_answered_is_no_error(
+    served: Served,
+) -> None:
+    for n in range(20):
+        with served.connected() as gone:
+            gone.sendall(signed_request(b"{}") * 3)
+            threading.Event().wait(n / 1000)
+            reset = struct.pack("ii", 1, 0)  # no time to linger
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    assert served.deliver(b"{}").status == 200
+    assert not [line for line in served.logged if line["level"] == "error"]
+
+
 def test_a_body_behind_a_body_is_no_head(served: Served) -> None:
-    body = b" " * 100_000
-    one = f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\nX-Comapi-Signature: {sign(body)}\r\n"
-    one += f"Content-Length: {len(body)}\r\n\r\n"
     with served.connected() as connection:
-        connection.sendall((one.encode() + body) * 5)
+        connection.sendall(signed_request(b" " * 100_000) * 5)
         said = b""
         while said.count(b"HTTP/1.1 ") < 5:
             said += connection.recv(65536)
