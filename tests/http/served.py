@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
@@ -24,6 +25,19 @@ WEBHOOK = "/webhooks/dotdigital"
 
 def sign(body: bytes, secret: str = SECRET) -> str:
     return hmac.digest(secret.encode(), body, "sha1").hex()
+
+
+def signed_request(body: bytes) -> bytes:
+    """Write a delivery as it goes over the wire."""
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\nX-Comapi-Signature: {sign(body)}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait, however long it takes."""
+    waiting = threading.Event()
+    while not condition():
+        waiting.wait(0.05)
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,16 @@ class Served:
     def connected(self) -> Iterator[socket.socket]:
         with socket.create_connection(self.address, PATIENCE_SECONDS) as connection:
             yield connection
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        return [line for line in self.logged if line["level"] == "error"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        text = self.get("/metrics", "").body.decode()
+        lines = (line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        return {name: float(number) for name, number in lines}
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes, and read until the other side closes."""

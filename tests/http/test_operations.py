@@ -12,16 +12,10 @@ from urllib.parse import quote
 import pytest
 
 from profilestore import ProfileStore
-from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign
+from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign, until
 from tests.simple_events import SPACE, event, rows
 
 PRIVATE = "joe.private@example.com"
-
-
-def metrics(served: Served) -> dict[str, float]:
-    text = served.get("/metrics", "").body.decode()
-    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
-    return {name: float(number) for name, number in lines}
 
 
 def test_a_server_that_runs_is_live_and_ready(served: Served) -> None:
@@ -34,7 +28,7 @@ def test_metrics_tell_what_happened(new_url: Callable[[str], str]) -> None:
         served.deliver([event(1), event(1), 7])
         served.deliver([event(2)], "wrong secret")
         served.get(f"/v1/spaces/{SPACE}/profiles/joe")
-        found = metrics(served)
+        found = served.metrics
     assert found['profilestore_deliveries_total{outcome="stored"}'] == 1
     assert found['profilestore_deliveries_total{outcome="unsigned"}'] == 1
     assert found['profilestore_events_total{outcome="accepted"}'] == 1
@@ -65,7 +59,7 @@ def test_metrics_tell_how_long_something_is_missing(
     with Served(url) as served:
         served.deliver(events)
         served.get(f"/v1/spaces/{SPACE}/count")  # which folds what is new
-        found = metrics(served)
+        found = served.metrics
     assert found["profilestore_incomplete_profiles"] == profiles
     now = datetime.now(UTC)
     age = (now - (since or now)).total_seconds()
@@ -128,12 +122,6 @@ def write(config: Path, secrets: list[str], tokens: dict[str, list[str]]) -> Non
     text += "".join(f"{json.dumps(t)} = {json.dumps(s)}\n" for t, s in tokens.items())
     config.with_suffix(".new").write_text(text)
     config.with_suffix(".new").replace(config)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    while not condition():
-        waiting.wait(0.05)
 
 
 def test_secrets_rotate_without_one_refusal(url: str, config: Path) -> None:
@@ -250,7 +238,7 @@ def test_several_workers_share_a_port_and_their_numbers(
     with Served(url, "--workers", "2") as served:
         for n in range(40):
             assert served.deliver(event(n, f"p{n}")).status == 200
-        found = [metrics(served) for _ in range(8)]
+        found = [served.metrics for _ in range(8)]
         stored = 'profilestore_deliveries_total{outcome="stored"}'
         assert {each[stored] for each in found} == {40}
         assert served.stop() == 0

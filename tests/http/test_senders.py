@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.served import WEBHOOK, Served, sign
+from tests.http.served import WEBHOOK, Served, signed_request
 from tests.simple_events import event
 
 MIB = 1024 * 1024
@@ -125,11 +125,6 @@ def test_a_head_without_end_is_refused(served: Served) -> None:
         assert greedy.recv(4096).split()[1] == b"400"
 
 
-def signed_request(body: bytes) -> bytes:
-    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\nX-Comapi-Signature: {sign(body)}\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
 def test_who_has_said_all_is_answered_all(served: Served) -> None:
     one = signed_request(b"{}")
 
@@ -148,7 +143,7 @@ def test_who_is_gone_while_several_requests_are_answered_is_no_error(
             reset = struct.pack("ii", 1, 0)  # no time to linger
             gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     assert served.deliver(b"{}").status == 200
-    assert not [line for line in served.logged if line["level"] == "error"]
+    assert not served.errors
 
 
 def test_a_body_behind_a_body_is_no_head(served: Served) -> None:
@@ -187,4 +182,4 @@ def test_who_hangs_up_leaves_nothing_behind(served: Served) -> None:
         with served.connected() as gone:
             gone.sendall(head + whole)
     assert served.deliver(event(1)).status == 200
-    assert not [line for line in served.logged if line["level"] == "error"]
+    assert not served.errors

@@ -2,13 +2,11 @@
 
 import gzip
 import random
-from collections.abc import Callable
 
 import pytest
 
-from profilestore import ProfileStore
 from tests.http.served import SECRET, WEBHOOK, Served, sign
-from tests.simple_events import SPACE, event, rows
+from tests.simple_events import event, rows
 
 
 def stored(database: str) -> tuple[int, int]:
@@ -155,38 +153,3 @@ def test_other_methods_are_not_allowed(served: Served) -> None:
     for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         answer = served.request(method, WEBHOOK, headers={})
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
-
-
-@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
-def test_while_another_writes_the_sender_is_told_to_come_again(
-    new_url: Callable[[str], str], kind: str
-) -> None:
-    url = new_url(kind)
-    hurried = "from profilestore.infrastructure.http import webhook\n"
-    hurried += "webhook.ANSWER_SECONDS = 0.5"
-    with ProfileStore.open(url) as store, Served(url, patched=hurried) as served:
-        with store._database.write() as connection:
-            connection.exec_driver_sql("UPDATE heads SET position = position")
-            refused = served.deliver(event(1))
-            assert refused.status == 503
-            assert int(refused.headers["Retry-After"]) > 0
-        answers = [served.deliver(event(n)).json for n in (1, 2)]
-        assert [a["accepted"] + a["duplicate"] for a in answers] == [1, 1]
-        assert len(store.profile(SPACE, "joe").events) == 2
-
-
-def test_a_full_queue_is_an_answer_too(new_url: Callable[[str], str]) -> None:
-    url = new_url("file")
-    small = (
-        "from profilestore.infrastructure.http import webhook\n"
-        "from profilestore.infrastructure.log import committer\n"
-        "webhook.ANSWER_SECONDS = 1\n"
-        "committer.QUEUE_BYTES = 1"
-    )
-    with ProfileStore.open(url) as store, Served(url, patched=small) as served:
-        with store._database.write():
-            statuses = [served.deliver(event(n)).status for n in range(4)]
-            assert statuses == [503] * 4
-            assert served.get("/readyz").status == 503
-        again = (served.deliver(event(9)).status for _ in range(1000))
-        assert 200 in again  # as soon as what waited is stored
