@@ -109,14 +109,29 @@ def read_while_loading(served: Served, token: str, messages: int) -> list[Any]:
         return [each.result(60) for each in reading]
 
 
-def test_a_reader_that_breaks_off_again_and_again_misses_nothing(
-    served: Served,
-) -> None:
+def break_off_again_and_again(served: Served) -> None:
     for partition, got in enumerate(read_while_loading(served, TOKEN, 7)):
         positions = [position for position, _ in got]
         assert positions == list(range(1, len(positions) + 1))
         told = [(e["position"], e["event"]["eventId"]) for e in log(served, partition)]
         assert got == told[: len(got)]
+
+
+def test_a_reader_that_breaks_off_again_and_again_misses_nothing(
+    served: Served,
+) -> None:
+    break_off_again_and_again(served)
+
+
+@pytest.mark.parametrize("off_by", [1, -1], ids=["skipping", "repeating"])
+def test_the_control_that_goes_on_elsewhere_is_found_out(url: str, off_by: int) -> None:
+    elsewhere = "from profilestore.infrastructure.http import feed\n"
+    elsewhere += f"feed._position = lambda text: max(0, int(text) + {off_by})"
+    with (
+        Served(url, tokens=TOKENS, patched=elsewhere) as served,
+        pytest.raises(AssertionError, match=r"assert \["),
+    ):
+        break_off_again_and_again(served)
 
 
 def test_a_stream_tells_of_what_comes(served: Served) -> None:
