@@ -116,7 +116,8 @@ class Served:
 
     @property
     def logged(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     @contextmanager
     def connected(self) -> Iterator[socket.socket]:
@@ -125,7 +126,14 @@ class Served:
 
     @property
     def errors(self) -> list[dict[str, Any]]:
+        """What was logged as an error so far, which may be on its way: lines wait."""
+        before = self._looks()
+        self.get("/healthz")
+        until(lambda: self._looks() > before)
         return [line for line in self.logged if line["level"] == "error"]
+
+    def _looks(self) -> int:
+        return [line.get("route") for line in self.logged].count("/healthz")
 
     @property
     def metrics(self) -> dict[str, float]:

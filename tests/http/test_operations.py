@@ -1,10 +1,11 @@
 """What operators rely on: health, numbers, logs, secrets that change, a good end."""
 
-import json
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from profilestore import ProfileStore
-from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign, until
+from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign
 from tests.simple_events import SPACE, event, rows
 
 PRIVATE = "joe.private@example.com"
@@ -66,14 +67,20 @@ def test_metrics_tell_how_long_something_is_missing(
     assert found["profilestore_oldest_gap_seconds"] == pytest.approx(age, abs=600)
 
 
-def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> None:
-    broken = (  # the control: an error that nobody expected, that says it all
-        "def fail(profile):\n"
-        "    raise RuntimeError(f'of {profile.key}')\n"
-        "from profilestore.projections import deletion\n"
-        "deletion.deletion_status = fail"
-    )
-    with Served(new_url("file"), "--log-level", "debug", patched=broken) as served:
+BROKEN = """
+def fail(profile):
+    raise RuntimeError(f"of {profile.key}")
+from profilestore.projections import deletion
+deletion.deletion_status = fail
+"""
+TELLING = """
+from profilestore.infrastructure.http import logs
+logs.places = lambda error: [str(error)]
+"""
+
+
+def test_neither_logs_nor_numbers_say_of_whom(url: str) -> None:
+    with Served(url, "--log-level", "debug", patched=BROKEN) as served:
         assert served.deliver(event(1, PRIVATE)).status == 200
         served.deliver(b'{"broken": "%b"' % PRIVATE.encode())
         served.deliver([], "not-the-secret")
@@ -111,75 +118,22 @@ def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> 
     assert PRIVATE not in failed.body.decode()
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "serve.toml"
+def test_the_control_that_logs_what_an_error_says_says_of_whom(url: str) -> None:
+    with Served(url, patched=BROKEN + TELLING) as served:
+        assert served.deliver(event(1, PRIVATE)).status == 200
+        served.get(f"/v1/spaces/{SPACE}/deletion/{quote(PRIVATE)}")
+        assert PRIVATE in str(served.errors)
 
 
-def write(config: Path, secrets: list[str], tokens: dict[str, list[str]]) -> None:
-    """Replace the file as a whole, as whoever writes such files does."""
-    text = f"webhook_secrets = {json.dumps(secrets)}\n[read_tokens]\n"
-    text += "".join(f"{json.dumps(t)} = {json.dumps(s)}\n" for t, s in tokens.items())
-    config.with_suffix(".new").write_text(text)
-    config.with_suffix(".new").replace(config)
-
-
-def test_secrets_rotate_without_one_refusal(url: str, config: Path) -> None:
-    write(config, ["old-secret"], {"old-token": [SPACE]})
-    with Served(url, "--config", str(config)) as served:
-        assert served.deliver([], SECRET).status == 401  # the file goes before
-        using, stopped, statuses = ["old-secret"], threading.Event(), []
-
-        def send(first: int) -> None:
-            n = first
-            while not stopped.is_set():
-                statuses.append(served.deliver(event(n, "rotated"), using[0]).status)
-                n += 4
-
-        senders = [threading.Thread(target=send, args=(n,)) for n in range(4)]
-        for sender in senders:
-            sender.start()
-        write(config, ["new-secret", "old-secret"], {"new-token": [SPACE]})
-        until(lambda: served.deliver([], "new-secret").status == 200)
-        using[0] = "new-secret"
-        count = len(statuses)
-        until(lambda: len(statuses) > count + 8)  # nobody uses the old one any more
-        write(config, ["new-secret"], {"new-token": [SPACE]})
-        until(lambda: served.deliver([], "old-secret").status == 401)
-        count = len(statuses)
-        until(lambda: len(statuses) > count + 20)
-        stopped.set()
-        for sender in senders:
-            sender.join()
-
-        assert set(statuses) == {200}
-        assert served.get("/v1/feed", "old-token").status == 401
-        assert served.get("/v1/feed", "new-token").status == 200
-        config.write_text("webhook_secrets = [ broken 'new-secret'")
-        until(lambda: any("not changed" in line["event"] for line in served.logged))
-        assert served.deliver([], "new-secret").status == 200
-        assert "new-secret" not in served.log.read_text()
-
-
-def test_tokens_may_be_hashed_in_the_file(url: str, config: Path) -> None:
-    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-    write(config, ["s"], {f"sha256:{digest}": ["*"]})
-    with Served(url, "--config", str(config)) as served:
-        assert served.get("/v1/feed", "test").status == 200
-        assert served.get("/v1/feed", f"sha256:{digest}").status == 401
-
-
-@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
-def test_what_was_taken_is_answered_and_stored_before_the_end(
-    new_url: Callable[[str], str], kind: str
-) -> None:
-    url = new_url(kind)
+def stop_while_they_wait(url: str, patched: str = "") -> None:
+    """Stop a server whose senders wait for their commit; all must hear of it."""
     statuses: dict[int, int] = {}
 
     def send(served: Served, n: int) -> None:
-        statuses[n] = served.deliver(event(n, "last")).status
+        with suppress(OSError, HTTPException):
+            statuses[n] = served.deliver(event(n, "last")).status
 
-    with ProfileStore.open(url) as store, Served(url) as served:
+    with ProfileStore.open(url) as store, Served(url, patched=patched) as served:
         with store._database.write() as connection:
             connection.exec_driver_sql("UPDATE heads SET position = position")
             senders = [
@@ -193,8 +147,24 @@ def test_what_was_taken_is_answered_and_stored_before_the_end(
         for sender in senders:
             sender.join()
         assert served.process.wait(60) == 0
-        assert set(statuses.values()) == {200}
+        assert list(statuses.values()) == [200] * 16
         assert len(store.profile(SPACE, "last").events) == 16
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_what_was_taken_is_answered_and_stored_before_the_end(
+    new_url: Callable[[str], str], kind: str
+) -> None:
+    stop_while_they_wait(new_url(kind))
+
+
+def test_the_control_that_stops_at_once_leaves_senders_without_an_answer(
+    url: str,
+) -> None:
+    hasty = "from profilestore.infrastructure.http import server\n"
+    hasty += "server.DRAIN_SECONDS = 0"
+    with pytest.raises(AssertionError, match=r"== \[200"):
+        stop_while_they_wait(url, hasty)
 
 
 def test_a_second_server_cannot_have_the_port(url: str, served: Served) -> None:
