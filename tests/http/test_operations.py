@@ -1,12 +1,10 @@
 """What operators rely on: health, numbers, logs, secrets that change, a good end."""
 
-import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -213,15 +211,6 @@ def test_several_workers_share_a_port_and_their_numbers(
         assert {each[stored] for each in found} == {40}
         assert served.stop() == 0
     assert rows(url, "SELECT count(*) FROM events") == [(40,)]
-
-
-def test_what_is_deployed_is_what_there_is() -> None:
-    deploy = Path(__file__).parents[2] / "scripts" / "deploy"
-    unit = (deploy / "profilestore.service").read_text()
-    compose = (deploy / "compose.yaml").read_text()
-
-    assert re.search(r"ExecStart=.*/profilestore serve --config ", unit)
-    assert '"127.0.0.1:8000:8000"' in compose
 
 
 def test_a_signature_is_of_the_bytes_under_the_secret() -> None:
