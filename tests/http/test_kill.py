@@ -101,7 +101,7 @@ def kill_under_load(url: str, times: int, patched: str = "") -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("kind", ["file", "postgresql-1"])
-@pytest.mark.parametrize("times", [5, LONG])
+@pytest.mark.parametrize("times", [10, LONG])
 def test_what_was_answered_is_stored_once(
     new_url: Callable[[str], str], kind: str, times: int
 ) -> None:
