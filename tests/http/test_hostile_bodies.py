@@ -11,7 +11,7 @@ import pytest
 
 from tests.http.hostile import HOSTILE
 from tests.http.served import WEBHOOK, Served, sign
-from tests.simple_events import event
+from tests.simple_events import event, rows
 
 BETWEEN = b"[], \t\r\n"
 BOM = b"\xef\xbb\xbf"
@@ -70,11 +70,20 @@ def _made_of(body: bytes, pieces: Collection[bytes]) -> bool:
     return len(body) in reached
 
 
+def stored(database: str) -> list[tuple[int, ...]]:
+    events, entries = "SELECT count(*) FROM events", "SELECT count(*) FROM quarantine"
+    return rows(database, f"SELECT ({events}), ({entries})")
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_bodies_are_kept_as_they_came(
+def test_hostile_bodies_are_kept_as_they_came_and_once(
     served: Served, database: str, kind: str
 ) -> None:
     assert faults(served, database, HOSTILE[kind]) == []
+
+    before = stored(database)
+    assert faults(served, database, HOSTILE[kind]) == []
+    assert stored(database) == before
 
 
 def mutants(count: int) -> Iterator[bytes]:

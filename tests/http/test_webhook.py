@@ -1,10 +1,13 @@
 """The webhook: what is signed is stored, what is not is not even read."""
 
 import gzip
+import hmac
 import random
+from hashlib import sha256
 
 import pytest
 
+from profilestore.infrastructure.http.credentials import Credentials, Reader
 from tests.http.served import SECRET, WEBHOOK, Served, sign
 from tests.simple_events import event, rows
 
@@ -107,6 +110,21 @@ def test_nothing_is_parsed_before_the_signature_is_right(database: str) -> None:
         served.stop()
         assert served.process.stdout is not None
         assert served.process.stdout.read() == "parsed\n"
+
+
+def test_what_is_let_in_was_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readers = ((sha256(b"token").digest(), Reader(None)),)
+    credentials = Credentials((SECRET.encode(),), readers)
+    signature = sign(b"[]").encode()
+    assert credentials.signed(b"[]", [signature])
+    assert credentials.reader(b"token")
+
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: False)
+
+    assert not credentials.signed(b"[]", [signature])
+    assert not credentials.reader(b"token")
 
 
 def test_the_control_takes_what_is_unsigned(database: str) -> None:
