@@ -8,10 +8,12 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,6 +55,23 @@ class Server:
 
     def stop(self, mode: str = "immediate") -> None:
         self._pg_ctl("stop", "-w", "-m", mode)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing of it run meanwhile: it hears connections, and says nothing."""
+        first = int(
+            (self._directory / "data" / "postmaster.pid").read_text().split()[0]
+        )
+        os.kill(first, signal.SIGSTOP)  # so that it begins no others
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        every = [first, *map(int, children)]
+        try:
+            for process in every[1:]:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in every:
+                os.kill(process, signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()

@@ -3,7 +3,10 @@
 from asyncio import BaseTransport, TimerHandle
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 HEAD_SECONDS = 10.0
 """For the head of a request to arrive, and for the rest of a body nobody wants."""
@@ -23,6 +26,8 @@ class Guarded(HttpToolsProtocol):
         self._heads = 0
         self._head_bytes = 0
         self._timer: TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None
+        self._ended = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin to wait for a head."""
@@ -30,9 +35,19 @@ class Guarded(HttpToolsProtocol):
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Wait no more, and answer no more."""
         self._wait_no_more()
+        if self._answering:  # of several requests only the last would be told
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for one
+        """Answer what was asked by who sends no more; who reads a stream has gone."""
+        asked = self._answering
+        if asked is not None:
+            self._ended = not (asked.response_started or self.cycle.more_body)
+        return self._ended
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of a head."""
@@ -62,13 +77,19 @@ class Guarded(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Let what is left of the body come, for a while."""
         super().on_response_complete()
-        if not self._in_head:
+        if self._ended and self.cycle.response_complete:  # the last
+            self.transport.close()
+        elif not self._in_head:
             self._wait()
 
     def shutdown(self) -> None:
         """Let what has no end know that the server stops."""
         self.app_state[STOPPING].set()
         super().shutdown()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _wait(self) -> None:
         self._wait_no_more()

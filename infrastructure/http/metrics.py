@@ -2,9 +2,11 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
+from typing import Generic, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,13 +21,18 @@ from prometheus_client.registry import Collector
 
 from profilestore.domain.errors import StorageError
 from profilestore.domain.receipt import Receipt
-from profilestore.infrastructure.vitals import Measures, Vitals
+from profilestore.domain.timestamps import to_microseconds
+from profilestore.infrastructure.vitals import Vitals
+
+T = TypeVar("T")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Names the directory in which several workers keep their numbers."""
 FRESH_SECONDS = 5.0
 """The database is measured at most so often, however many scrape."""
+REST = 50
+"""And for so many times as long as a measurement took it is not measured again."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -103,9 +110,8 @@ class _Vitals(Collector):
     """Measures a store when it is scraped."""
 
     def __init__(self, vitals: Vitals) -> None:
-        self._store = vitals
-        self._lock = Lock()
-        self._measured: tuple[float, Measures | None] = (float("-inf"), None)
+        self._measures = _Remembered(vitals.measure)
+        self._gaps = _Remembered(vitals.gaps)
 
     def describe(self) -> list[Metric]:
         """Name nothing in advance: that would measure."""
@@ -113,17 +119,12 @@ class _Vitals(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give what the database says, and whether it says anything."""
-        found = self._measure()
-        up = GaugeMetricFamily("profilestore_up", "Whether the database answers.")
-        up.add_metric([], int(found is not None))
-        yield up
+        found = self._measures.now()
+        yield _gauge("up", "Whether the database answers.", int(found is not None))
         if found is None:
             return
-        queue = GaugeMetricFamily(
-            "profilestore_queue_events", "Events that wait to be stored (this process)."
-        )
-        queue.add_metric([], found.waiting)
-        yield queue
+        waiting = "Events that wait to be stored (this process)."
+        yield _gauge("queue_events", waiting, found.waiting)
         for name, help_, label, numbers in (
             ("log_position", "The last position.", "partition", found.positions),
             ("read_model_lag_events", "Events not folded yet.", "updates", found.lag),
@@ -133,14 +134,45 @@ class _Vitals(Collector):
             for value, number in numbers.items():
                 gauge.add_metric([str(value)], number)
             yield gauge
+        if gaps := self._gaps.now():
+            incomplete = "Profiles of which events are missing."
+            yield _gauge("incomplete_profiles", incomplete, gaps.profiles)
+            oldest = "How long one of them has been so; 0 if there is none."
+            yield _gauge("oldest_gap_seconds", oldest, _age(gaps.since))
 
-    def _measure(self) -> Measures | None:
+
+def _gauge(name: str, help_: str, number: float) -> Metric:
+    gauge = GaugeMetricFamily(f"profilestore_{name}", help_)
+    gauge.add_metric([], number)
+    return gauge
+
+
+def _age(since: int | None) -> float:
+    """Say how many seconds ago it was; what is of the future is of now."""
+    now = to_microseconds(datetime.now(UTC))
+    return max(0, now - (now if since is None else since)) / 1_000_000
+
+
+class _Remembered(Generic[T]):
+    """What was measured a moment ago; None if the database did not answer then.
+
+    What takes long is measured more seldom, so that it takes a little of the time only.
+    """
+
+    def __init__(self, measure: Callable[[], T]) -> None:
+        self._measure = measure
+        self._lock = Lock()
+        self._fresh_until = float("-inf")
+        self._measured: T | None = None
+
+    def now(self) -> T | None:
+        """Give it; measure first, if it is no longer fresh."""
         with self._lock:
-            at, found = self._measured
-            if time.monotonic() - at > FRESH_SECONDS:
+            if (began := time.monotonic()) > self._fresh_until:
                 try:
-                    found = self._store.measure()
+                    self._measured = self._measure()
                 except StorageError:
-                    found = None
-                self._measured = time.monotonic(), found
-            return found
+                    self._measured = None
+                now = time.monotonic()
+                self._fresh_until = now + max(FRESH_SECONDS, REST * (now - began))
+            return self._measured

@@ -51,7 +51,9 @@ Instant = Annotated[
 InstantOrPosition = Annotated[
     datetime | int,
     PlainValidator(_instant_or_position),
-    WithJsonSchema({"anyOf": [_TIME, {"type": "integer", "minimum": 0}]}),
+    WithJsonSchema(
+        {"anyOf": [_TIME, {"type": "integer", "minimum": 0, "maximum": MOST}]}
+    ),
 ]
 """A time, or a position of the profile's partition."""
 Step = Annotated[

@@ -6,10 +6,12 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(
     [
         "profilestore.infrastructure.store",
+        "profilestore.infrastructure.cli.serve",
+        "profilestore.infrastructure.http.server",
         "profilestore.infrastructure.log.sqlite",
         "profilestore.infrastructure.log.postgresql",
         "sqlalchemy.dialects.postgresql.psycopg",
@@ -28,8 +30,8 @@ class Child:
     """
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
-        self._ours, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(
+        self._ours, theirs = FORKING.Pipe()
+        self._process = FORKING.Process(
             target=_run, args=(theirs, work, arguments), daemon=True
         )
         self._process.start()

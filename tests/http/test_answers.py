@@ -32,8 +32,7 @@ def told(served: Served) -> Iterator[None]:
         assert served.deliver(delivery.read_bytes()).status == 200
     served.deliver([event(n, id_) for n, id_ in enumerate(IDS)])
     yield
-    failures = [line for line in served.logged if line["level"] == "error"]
-    assert failures == []
+    assert served.errors == []
 
 
 def ask(

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
@@ -29,7 +29,7 @@ def served(
 
 def follow(
     served: Served, after: int, token: str = TOKEN, partition: int = 0
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any]]:
     """Read a stream as a browser would: id and data of each message that has data."""
     connection = HTTPConnection(*served.address, timeout=30)
     headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": str(after)}
@@ -109,14 +109,29 @@ def read_while_loading(served: Served, token: str, messages: int) -> list[Any]:
         return [each.result(60) for each in reading]
 
 
-def test_a_reader_that_breaks_off_again_and_again_misses_nothing(
-    served: Served,
-) -> None:
+def break_off_again_and_again(served: Served) -> None:
     for partition, got in enumerate(read_while_loading(served, TOKEN, 7)):
         positions = [position for position, _ in got]
         assert positions == list(range(1, len(positions) + 1))
         told = [(e["position"], e["event"]["eventId"]) for e in log(served, partition)]
         assert got == told[: len(got)]
+
+
+def test_a_reader_that_breaks_off_again_and_again_misses_nothing(
+    served: Served,
+) -> None:
+    break_off_again_and_again(served)
+
+
+@pytest.mark.parametrize("off_by", [1, -1], ids=["skipping", "repeating"])
+def test_the_control_that_goes_on_elsewhere_is_found_out(url: str, off_by: int) -> None:
+    elsewhere = "from profilestore.infrastructure.http import feed\n"
+    elsewhere += f"feed._position = lambda text: max(0, int(text) + {off_by})"
+    with (
+        Served(url, tokens=TOKENS, patched=elsewhere) as served,
+        pytest.raises(AssertionError, match=r"assert \["),
+    ):
+        break_off_again_and_again(served)
 
 
 def test_a_stream_tells_of_what_comes(served: Served) -> None:
@@ -162,6 +177,18 @@ def test_a_bad_place_to_begin_is_named(served: Served) -> None:
     got = served.get("/v1/feed/stream", Last_Event_ID="x")
     assert got.json["errors"][0]["parameter"] == "Last-Event-ID"
     assert served.get("/v1/feed/stream?partition=9").status == 400
+
+
+def test_a_stream_ends_when_its_reader_is_gone(url: str) -> None:
+    silent = "from profilestore.infrastructure.http import feed\n"
+    silent += "feed.HEARTBEAT_SECONDS = 1e6"
+    with Served(url, patched=silent) as served:
+        served.deliver(event(1))
+        next(stream := follow(served, 0))
+        stream.close()
+        waiting = threading.Event()
+        while "/v1/feed/stream" not in [line.get("route") for line in served.logged]:
+            waiting.wait(0.05)
 
 
 def test_streams_end_when_the_server_stops(served: Served) -> None:

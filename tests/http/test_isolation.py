@@ -15,6 +15,10 @@ OTHERS = "0b5cf1e8-af5f-43d4-a38c-034535c0a385"
 NOBODYS = "ffffffff-af5f-43d4-a38c-034535c0a385"
 MINE = "a-token-for-one-space"
 
+ANSWERS = [
+    *("profiles", "deletion", "devices", "history", "blame", "diff", "explain"),
+    *("timemap", "count", "series"),
+]
 ROUTES = [
     *(f"{a}/joe" for a in ("profiles", "deletion", "devices", "history", "blame")),
     *("timemap/joe", "diff/joe?from=2017-01-01T00:00:00Z"),
@@ -48,6 +52,16 @@ def seen(served: Served, path: str, token: str = MINE) -> tuple[object, ...]:
     for space in (OTHERS, NOBODYS):
         assert space.encode() not in answer.body or answer.status == 200
     return answer.status, answer.plain_headers, answer.body
+
+
+def test_all_routes_of_a_space_are_tried(served: Served) -> None:
+    paths = served.get("/openapi.json").json["paths"]
+    begin = "/v1/spaces/{space}/"
+    kinds = {p.removeprefix(begin).split("/{")[0] for p in paths if p.startswith(begin)}
+    assert kinds == set(ANSWERS)
+    assert kinds <= {route.split("/")[0].split("?")[0] for route in ROUTES}
+    others = {p for p in paths if p.startswith("/v1/") and not p.startswith(begin)}
+    assert others == {"/v1/feed", "/v1/feed/stream"}
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -84,19 +98,7 @@ VALUES = [
 
 
 @given(
-    answer=st.sampled_from(
-        [
-            "profiles",
-            "deletion",
-            "history",
-            "blame",
-            "diff",
-            "explain",
-            "timemap",
-            "count",
-            "series",
-        ]
-    ),
+    answer=st.sampled_from(ANSWERS),
     id_=st.sampled_from(["joe", ""])
     | st.text(max_size=5).filter(lambda t: "\ud800" not in ascii(t)),
     query=st.dictionaries(
@@ -146,6 +148,12 @@ def test_nobody_learns_anything_without_a_token(
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json["status"] == 401
+
+
+def test_the_control_that_takes_anybody_answers_without_a_token(database: str) -> None:
+    with Served(database, "--allow-anonymous") as served:
+        for path in PATHS[:7]:
+            assert served.get(path, "x").status == 200
 
 
 def test_other_schemes_are_no_tokens(served: Served) -> None:

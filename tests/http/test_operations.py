@@ -1,10 +1,11 @@
 """What operators rely on: health, numbers, logs, secrets that change, a good end."""
 
-import json
-import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,12 +15,6 @@ from tests.http.served import SECRET, TOKEN, WEBHOOK, Served, sign
 from tests.simple_events import SPACE, event, rows
 
 PRIVATE = "joe.private@example.com"
-
-
-def metrics(served: Served) -> dict[str, float]:
-    text = served.get("/metrics", "").body.decode()
-    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
-    return {name: float(number) for name, number in lines}
 
 
 def test_a_server_that_runs_is_live_and_ready(served: Served) -> None:
@@ -32,7 +27,7 @@ def test_metrics_tell_what_happened(new_url: Callable[[str], str]) -> None:
         served.deliver([event(1), event(1), 7])
         served.deliver([event(2)], "wrong secret")
         served.get(f"/v1/spaces/{SPACE}/profiles/joe")
-        found = metrics(served)
+        found = served.metrics
     assert found['profilestore_deliveries_total{outcome="stored"}'] == 1
     assert found['profilestore_deliveries_total{outcome="unsigned"}'] == 1
     assert found['profilestore_events_total{outcome="accepted"}'] == 1
@@ -48,14 +43,42 @@ def test_metrics_tell_what_happened(new_url: Callable[[str], str]) -> None:
     assert found[f'{name}{{method="GET",route="{route}",status="200"}}'] == 1
 
 
-def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> None:
-    broken = (  # the control: an error that nobody expected, that says it all
-        "def fail(profile):\n"
-        "    raise RuntimeError(f'of {profile.key}')\n"
-        "from profilestore.projections import deletion\n"
-        "deletion.deletion_status = fail"
-    )
-    with Served(new_url("file"), "--log-level", "debug", patched=broken) as served:
+@pytest.mark.parametrize(
+    ("events", "profiles", "since"),
+    [
+        ([event(0, name="profile.create")], 0, None),
+        ([event(1)], 1, datetime(2017, 5, 31, 15, 26, 58, tzinfo=UTC)),
+        # Of a time that has not come yet: the clock of the source, or ours, is wrong.
+        ([event(1, timestamp="2999-01-01T00:00:00Z")], 1, None),
+    ],
+)
+def test_metrics_tell_how_long_something_is_missing(
+    url: str, events: list[Any], profiles: int, since: datetime | None
+) -> None:
+    with Served(url) as served:
+        served.deliver(events)
+        served.get(f"/v1/spaces/{SPACE}/count")  # which folds what is new
+        found = served.metrics
+    assert found["profilestore_incomplete_profiles"] == profiles
+    now = datetime.now(UTC)
+    age = (now - (since or now)).total_seconds()
+    assert found["profilestore_oldest_gap_seconds"] == pytest.approx(age, abs=600)
+
+
+BROKEN = """
+def fail(profile):
+    raise RuntimeError(f"of {profile.key}")
+from profilestore.projections import deletion
+deletion.deletion_status = fail
+"""
+TELLING = """
+from profilestore.infrastructure.http import logs
+logs.places = lambda error: [str(error)]
+"""
+
+
+def test_neither_logs_nor_numbers_say_of_whom(url: str) -> None:
+    with Served(url, "--log-level", "debug", patched=BROKEN) as served:
         assert served.deliver(event(1, PRIVATE)).status == 200
         served.deliver(b'{"broken": "%b"' % PRIVATE.encode())
         served.deliver([], "not-the-secret")
@@ -93,81 +116,22 @@ def test_neither_logs_nor_numbers_say_of_whom(new_url: Callable[[str], str]) -> 
     assert PRIVATE not in failed.body.decode()
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "serve.toml"
+def test_the_control_that_logs_what_an_error_says_says_of_whom(url: str) -> None:
+    with Served(url, patched=BROKEN + TELLING) as served:
+        assert served.deliver(event(1, PRIVATE)).status == 200
+        served.get(f"/v1/spaces/{SPACE}/deletion/{quote(PRIVATE)}")
+        assert PRIVATE in str(served.errors)
 
 
-def write(config: Path, secrets: list[str], tokens: dict[str, list[str]]) -> None:
-    """Replace the file as a whole, as whoever writes such files does."""
-    text = f"webhook_secrets = {json.dumps(secrets)}\n[read_tokens]\n"
-    text += "".join(f"{json.dumps(t)} = {json.dumps(s)}\n" for t, s in tokens.items())
-    config.with_suffix(".new").write_text(text)
-    config.with_suffix(".new").replace(config)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    while not condition():
-        waiting.wait(0.05)
-
-
-def test_secrets_rotate_without_one_refusal(url: str, config: Path) -> None:
-    write(config, ["old-secret"], {"old-token": [SPACE]})
-    with Served(url, "--config", str(config)) as served:
-        assert served.deliver([], SECRET).status == 401  # the file goes before
-        using, stopped, statuses = ["old-secret"], threading.Event(), []
-
-        def send(first: int) -> None:
-            n = first
-            while not stopped.is_set():
-                statuses.append(served.deliver(event(n, "rotated"), using[0]).status)
-                n += 4
-
-        senders = [threading.Thread(target=send, args=(n,)) for n in range(4)]
-        for sender in senders:
-            sender.start()
-        write(config, ["new-secret", "old-secret"], {"new-token": [SPACE]})
-        until(lambda: served.deliver([], "new-secret").status == 200)
-        using[0] = "new-secret"
-        count = len(statuses)
-        until(lambda: len(statuses) > count + 8)  # nobody uses the old one any more
-        write(config, ["new-secret"], {"new-token": [SPACE]})
-        until(lambda: served.deliver([], "old-secret").status == 401)
-        count = len(statuses)
-        until(lambda: len(statuses) > count + 20)
-        stopped.set()
-        for sender in senders:
-            sender.join()
-
-        assert set(statuses) == {200}
-        assert served.get("/v1/feed", "old-token").status == 401
-        assert served.get("/v1/feed", "new-token").status == 200
-        config.write_text("webhook_secrets = [ broken 'new-secret'")
-        until(lambda: any("not changed" in line["event"] for line in served.logged))
-        assert served.deliver([], "new-secret").status == 200
-        assert "new-secret" not in served.log.read_text()
-
-
-def test_tokens_may_be_hashed_in_the_file(url: str, config: Path) -> None:
-    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-    write(config, ["s"], {f"sha256:{digest}": ["*"]})
-    with Served(url, "--config", str(config)) as served:
-        assert served.get("/v1/feed", "test").status == 200
-        assert served.get("/v1/feed", f"sha256:{digest}").status == 401
-
-
-@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
-def test_what_was_taken_is_answered_and_stored_before_the_end(
-    new_url: Callable[[str], str], kind: str
-) -> None:
-    url = new_url(kind)
+def stop_while_they_wait(url: str, patched: str = "") -> None:
+    """Stop a server whose senders wait for their commit; all must hear of it."""
     statuses: dict[int, int] = {}
 
     def send(served: Served, n: int) -> None:
-        statuses[n] = served.deliver(event(n, "last")).status
+        with suppress(OSError, HTTPException):
+            statuses[n] = served.deliver(event(n, "last")).status
 
-    with ProfileStore.open(url) as store, Served(url) as served:
+    with ProfileStore.open(url) as store, Served(url, patched=patched) as served:
         with store._database.write() as connection:
             connection.exec_driver_sql("UPDATE heads SET position = position")
             senders = [
@@ -181,8 +145,24 @@ def test_what_was_taken_is_answered_and_stored_before_the_end(
         for sender in senders:
             sender.join()
         assert served.process.wait(60) == 0
-        assert set(statuses.values()) == {200}
+        assert list(statuses.values()) == [200] * 16
         assert len(store.profile(SPACE, "last").events) == 16
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
+def test_what_was_taken_is_answered_and_stored_before_the_end(
+    new_url: Callable[[str], str], kind: str
+) -> None:
+    stop_while_they_wait(new_url(kind))
+
+
+def test_the_control_that_stops_at_once_leaves_senders_without_an_answer(
+    url: str,
+) -> None:
+    hasty = "from profilestore.infrastructure.http import server\n"
+    hasty += "server.DRAIN_SECONDS = 0"
+    with pytest.raises(AssertionError, match=r"== \[200"):
+        stop_while_they_wait(url, hasty)
 
 
 def test_a_second_server_cannot_have_the_port(url: str, served: Served) -> None:
@@ -226,20 +206,11 @@ def test_several_workers_share_a_port_and_their_numbers(
     with Served(url, "--workers", "2") as served:
         for n in range(40):
             assert served.deliver(event(n, f"p{n}")).status == 200
-        found = [metrics(served) for _ in range(8)]
+        found = [served.metrics for _ in range(8)]
         stored = 'profilestore_deliveries_total{outcome="stored"}'
         assert {each[stored] for each in found} == {40}
         assert served.stop() == 0
     assert rows(url, "SELECT count(*) FROM events") == [(40,)]
-
-
-def test_what_is_deployed_is_what_there_is() -> None:
-    deploy = Path(__file__).parents[2] / "scripts" / "deploy"
-    unit = (deploy / "profilestore.service").read_text()
-    compose = (deploy / "compose.yaml").read_text()
-
-    assert re.search(r"ExecStart=.*/profilestore serve --config ", unit)
-    assert '"127.0.0.1:8000:8000"' in compose
 
 
 def test_a_signature_is_of_the_bytes_under_the_secret() -> None:

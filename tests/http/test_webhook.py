@@ -1,33 +1,21 @@
 """The webhook: what is signed is stored, what is not is not even read."""
 
 import gzip
-import json
+import hmac
 import random
-from collections.abc import Callable
-from http.client import HTTPConnection
+from hashlib import sha256
 
 import pytest
 
-from profilestore import ProfileStore
+from profilestore.infrastructure.http.credentials import Credentials, Reader
 from tests.http.served import SECRET, WEBHOOK, Served, sign
-from tests.simple_events import SPACE, event, rows
-
-GARBAGE = [
-    b"\x00", b"\xff\xfe", b"{", b"[", b"]", b"nonsense", b'"', b"[1,", b"{]", b"NaN",
-    b'{"a":', b"\xef\xbb\xbf", b"{'a': 1}", b'{"a": "\xff"}', b'{"a": "\\ud800"}',
-    b"[" * 100_000, b'{"a":' * 50_000, b"1e5000 x", b"-", b"\\", b"\x1f\x8b\x08",
-    b'[{"eventId"', b"a,b,c\nd,e,f\n", b"<xml/>", b"event=1&b=2", b'{"a" 1}', b"tru",
-]  # fmt: skip
+from tests.simple_events import event, rows
 
 
 def stored(database: str) -> tuple[int, int]:
     ((events,),) = rows(database, "SELECT count(*) FROM events")
     ((entries,),) = rows(database, "SELECT count(*) FROM quarantine")
     return int(events), int(entries)
-
-
-def kept(database: str) -> set[bytes]:
-    return {text for (text,) in rows(database, "SELECT text FROM quarantine")}
 
 
 def test_a_delivery_is_stored_before_it_is_answered(
@@ -49,65 +37,6 @@ def test_another_family_is_ignored(served: Served) -> None:
     foreign = event(1, "foreign", name="message.sent")
 
     assert served.deliver(foreign).json["ignored"] == 1
-
-
-@pytest.mark.parametrize("body", GARBAGE, ids=lambda body: repr(body[:12]))
-def test_signed_garbage_is_kept_as_it_came(
-    served: Served, database: str, body: bytes
-) -> None:
-    answer = served.deliver(body)
-
-    assert (answer.status, answer.json["accepted"]) == (200, 0)
-    assert body in kept(database)
-
-
-def mutants(count: int) -> list[bytes]:
-    """Break deliveries at random: bytes changed, cut, doubled, or put in."""
-    seeded = random.Random(17)
-    found = []
-    while len(found) < count:
-        body = bytearray(json.dumps([event(n, "m") for n in range(3)]).encode())
-        for _ in range(seeded.randint(1, 6)):
-            at = seeded.randrange(len(body))
-            match seeded.randrange(4):
-                case 0:
-                    body[at] = seeded.randrange(256)
-                case 1:
-                    del body[at : at + seeded.randint(1, 40)]
-                case 2:
-                    body[at:at] = seeded.randbytes(seeded.randint(1, 9))
-                case _:
-                    body[at:at] = body[: seeded.randint(1, 40)]
-        found.append(bytes(body))
-    return found
-
-
-def deliver_all(served: Served, bodies: list[bytes]) -> list[int]:
-    connection = HTTPConnection(*served.address, timeout=60)
-    statuses = []
-    for body in bodies:
-        headers = {"X-Comapi-Signature": sign(body)}
-        connection.request("POST", WEBHOOK, body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        statuses.append(answer.status)
-    connection.close()
-    return statuses
-
-
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_no_signed_body_is_refused_whatever_it_is(
-    served: Served, database: str, count: int
-) -> None:
-    bodies = mutants(count)
-
-    assert set(deliver_all(served, bodies)) == {200}
-    with ProfileStore.open(database) as store:
-        entries = list(store.quarantine.entries())
-        texts = {recorded.event.text for recorded in store.feed(limit=10_000).events}
-        pieces = texts | {entry.rejection.text for entry in entries}
-    for body in bodies:  # whole, or in pieces of which each is in it as it came
-        assert body in pieces or any(piece in body for piece in pieces)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +103,26 @@ def test_nothing_is_parsed_before_the_signature_is_right(database: str) -> None:
             served.request("POST", WEBHOOK, body)
             served.deliver(body, "another secret")
         served.stop()
-        assert served.process.stdout is not None
         assert served.process.stdout.read() == ""
     with Served(database, patched=counted) as served:
         served.deliver(b"[]")
         served.stop()
-        assert served.process.stdout is not None
         assert served.process.stdout.read() == "parsed\n"
+
+
+def test_what_is_let_in_was_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readers = ((sha256(b"token").digest(), Reader(None)),)
+    credentials = Credentials((SECRET.encode(),), readers)
+    signature = sign(b"[]").encode()
+    assert credentials.signed(b"[]", [signature])
+    assert credentials.reader(b"token")
+
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: False)
+
+    assert not credentials.signed(b"[]", [signature])
+    assert not credentials.reader(b"token")
 
 
 def test_the_control_takes_what_is_unsigned(database: str) -> None:
@@ -227,38 +169,3 @@ def test_other_methods_are_not_allowed(served: Served) -> None:
     for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         answer = served.request(method, WEBHOOK, headers={})
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
-
-
-@pytest.mark.parametrize("kind", ["file", "postgresql-1"])
-def test_while_another_writes_the_sender_is_told_to_come_again(
-    new_url: Callable[[str], str], kind: str
-) -> None:
-    url = new_url(kind)
-    hurried = "from profilestore.infrastructure.http import webhook\n"
-    hurried += "webhook.ANSWER_SECONDS = 0.5"
-    with ProfileStore.open(url) as store, Served(url, patched=hurried) as served:
-        with store._database.write() as connection:
-            connection.exec_driver_sql("UPDATE heads SET position = position")
-            refused = served.deliver(event(1))
-            assert refused.status == 503
-            assert int(refused.headers["Retry-After"]) > 0
-        answers = [served.deliver(event(n)).json for n in (1, 2)]
-        assert [a["accepted"] + a["duplicate"] for a in answers] == [1, 1]
-        assert len(store.profile(SPACE, "joe").events) == 2
-
-
-def test_a_full_queue_is_an_answer_too(new_url: Callable[[str], str]) -> None:
-    url = new_url("file")
-    small = (
-        "from profilestore.infrastructure.http import webhook\n"
-        "from profilestore.infrastructure.log import committer\n"
-        "webhook.ANSWER_SECONDS = 1\n"
-        "committer.QUEUE_BYTES = 1"
-    )
-    with ProfileStore.open(url) as store, Served(url, patched=small) as served:
-        with store._database.write():
-            statuses = [served.deliver(event(n)).status for n in range(4)]
-            assert statuses == [503] * 4
-            assert served.get("/readyz").status == 503
-        again = (served.deliver(event(9)).status for _ in range(1000))
-        assert 200 in again  # as soon as what waited is stored
