@@ -15,7 +15,6 @@ from profilestore.infrastructure.log.tables import (
     read_spans,
 )
 from profilestore.projections.spans import Span
-from profilestore.projections.standing import Standing
 from profilestore.projections.stream_fold import Folded
 
 from .generation import Generation
@@ -33,7 +32,8 @@ class Kept(NamedTuple):
     stream_id: bytes
     profile: ProfileKey
     position: int
-    standing: Standing | None
+    body: bytes | None
+    """How it stands, written down: many are kept at once."""
     spans: Sequence[Span]
     error: str | None = None
     spans_from: int = EVER
@@ -44,7 +44,8 @@ class Kept(NamedTuple):
         cls, stream_id: bytes, profile: ProfileKey, position: int, folded: Folded
     ) -> "Kept":
         """Keep what a stream was folded to."""
-        return cls(stream_id, profile, position, *folded)
+        body = folded.standing.to_json()
+        return cls(stream_id, profile, position, body, folded.spans)
 
     @classmethod
     def aside(
@@ -91,7 +92,7 @@ def insert_kept(
                 one.position,
                 one.spans[-1].code if one.spans else None,
                 one.spans[-1].since if one.spans else None,
-                one.standing.to_json() if one.standing else None,
+                one.body,
                 one.error,
             )
             for one in kept
