@@ -154,7 +154,7 @@ class Generation:
         return connection.execute(moved).rowcount > 0
 
     def drop(self, connection: Connection, limit: int) -> bool:
-        """Delete at most so many profiles; answer whether all that it had is gone.
+        """Delete about so many rows at most; answer whether all that it had is gone.
 
         In small steps: appends wait for each.
         """
@@ -162,11 +162,11 @@ class Generation:
         self.retire(connection)
         connection.execute(delete(read_parts).where(*self.rows_of(read_parts)))
         for table in (read_profiles, read_spans):
-            key = table.c.stream_id
-            some = select(key).where(*self.rows_of(table)).order_by(key).limit(limit)
-            if ids := connection.scalars(some).all():
-                gone = delete(table).where(*self.rows_of(table), key <= ids[-1])
-                connection.execute(gone)
+            every, key = self.rows_of(table), table.c.stream_id
+            last = select(key).where(*every).order_by(key).offset(limit - 1).limit(1)
+            until = connection.execute(last).scalar()
+            some = every if until is None else [*every, key <= until]
+            if connection.execute(delete(table).where(*some)).rowcount:
                 return False
         connection.execute(delete(read_models).where(*self.rows_of(read_models)))
         return True
