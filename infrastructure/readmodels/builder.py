@@ -17,7 +17,7 @@ from .generation import Generation
 from .kept import insert_kept
 from .stream_rows import end_of_log, read_range, read_some
 
-PART_EVENTS = 150_000
+PART_EVENTS = 100_000
 """Events that one part has, about: while it is built their rows are held."""
 MOST_PARTS = 64
 PASSES = 10
