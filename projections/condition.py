@@ -17,14 +17,17 @@ class Push(IntEnum):
     ENABLED = 3
 
     @classmethod
-    def of(cls, devices: dict[str, dict[str, Any]] | None) -> Self:
+    def of(cls, devices: dict[str, dict[str, Any]] | None) -> "Push":
         """Judge the device classes of an event; None where there is no event."""
         if devices is None:
-            return cls(cls.UNKNOWN)
-        if any(device["pushEnabled"] for device in devices.values()):
-            return cls(cls.ENABLED)
-        has_some = any(device["count"] for device in devices.values())
-        return cls(cls.DISABLED if has_some else cls.NO_DEVICES)
+            return cls.UNKNOWN
+        push = cls.NO_DEVICES
+        for device in devices.values():
+            if device["pushEnabled"]:
+                return cls.ENABLED
+            if device["count"]:
+                push = cls.DISABLED
+        return push
 
 
 class Unreachable(StrEnum):

@@ -5,25 +5,24 @@ plain tuple here, ordered as tuples are; its text is decoded once, and only wher
 answer needs it. That both ways agree is proved by property, and by `check` on a store.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.errors import UnreadableEventError
 from profilestore.domain.json_values import sort_members
-from profilestore.domain.merge_patch import merge_into, merge_patch
+from profilestore.domain.merge_patch import merge_all
 
 from .completeness import Clashes, Ranges, gaps_and_clashes
 from .spans import Span
 from .standing import Standing
 from .state import Status
-from .stream_lives import StreamLife, lives_of_rows
-from .stream_row import Kind, Read, Row, read_exactly, read_quickly
+from .stream_lives import StreamLife, follow, lives_of_rows
+from .stream_row import Kind, Row, read, read_all, read_entity_tag
 from .stream_spans import add_spans, begin_span
 
 
@@ -37,32 +36,57 @@ class Folded(NamedTuple):
 def fold_stream(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Folded:
     """Fold all events of one profile, in any order; they are sorted in place.
 
-    Raise UnreadableEventError for what is no event of a profile.
+    Raise UnreadableEventError for what is no event of a profile, ValueError for none.
     """
-    if _FOREIGN in [row[1] for row in rows]:
+    if _FOREIGN in map(_kind, rows):
         raise UnreadableEventError(None, "one is no event of a profile")
     rows.sort()
-    try:
-        return _fold(profile_id, rows, updates, read_quickly)
-    except msgspec.ValidationError:
-        return _fold(profile_id, rows, updates, read_exactly)
+    return fold_plainly(profile_id, rows, updates) or _fold(profile_id, rows, updates)
 
 
-def _fold(
-    profile_id: str, rows: list[Row], updates: UpdatePolicy, read: Read
-) -> Folded:
+def fold_plainly(
+    profile_id: str, rows: list[Row], updates: UpdatePolicy
+) -> Folded | None:
+    """Fold a create and the updates that follow it without a gap; None for all else.
+
+    They are in order of time. Most profiles are of such events only, or nearly: where
+    there is nothing to find out, it need not be looked for.
+    """
+    times, kinds, revisions, event_ids, texts, *_ = zip(*rows, strict=True)
+    if kinds != (_CREATE, *[_UPDATE] * (len(rows) - 1)) or not follow(revisions):
+        return None
+    data, account_id = _read_through(None, kinds, texts, updates)
+    standing = Standing(
+        life=1,
+        status=Status.ACTIVE,
+        data=None if data is None else data | {"id": profile_id},
+        devices=None,
+        created_at=times[0],
+        account_id=account_id,
+        account_of_devices=account_id is None,
+        revision=revisions[-1],
+        etag=read_entity_tag(texts[-1]),
+        event_id=event_ids[-1].decode(),
+        updated_at=times[-1],
+        create_seen=True,
+        missing=[],
+        clashes=[],
+        until=times[-1],
+        largest=revisions[-1],
+    )
+    return Folded(standing, [Span(times[0], standing.condition.code)])
+
+
+def _fold(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Folded:
     lives = lives_of_rows(rows)
     spans: list[Span] = []
     for life in lives:
-        add_spans(spans, life, read)
+        add_spans(spans, life)
     life = lives[-1]
-    lifecycle, devices = _apart(life.others)
-    if life.create:
-        lifecycle.insert(0, life.create)
     # The devices last: their account id counts only if no other event has one.
     begun = _begun(life, until=rows[-1][0])
-    standing = _with_lifecycle(begun, profile_id, lifecycle, updates, read)
-    return Folded(_with_devices(standing, devices, read), spans)
+    standing = _with_lifecycle(begun, profile_id, life.lifecycle, updates)
+    return Folded(_with_devices(standing, life.devices), spans)
 
 
 def extend_fold(
@@ -76,6 +100,7 @@ def extend_fold(
 
     `span` is its last; the spans of the answer begin with it. None where the events do
     not simply come after in source order: then the whole stream is to be folded.
+    What the standing holds is changed, also then.
     """
     rows.sort()
     if rows[0][0] <= standing.until or any(r[1] in _NOT_AFTER for r in rows):
@@ -85,16 +110,17 @@ def extend_fold(
         lifecycle, devices = _apart(at_once)
         if lifecycle and lifecycle[0][2] <= standing.largest:
             return None
-        standing = _with_devices(replace(standing, until=time), devices, read_exactly)
-        standing = _with_lifecycle(
-            standing, profile_id, lifecycle, updates, read_exactly
-        )
+        standing = _with_devices(replace(standing, until=time), devices)
+        standing = _with_lifecycle(standing, profile_id, lifecycle, updates)
         begin_span(spans, time, standing.condition)
     return Folded(standing, spans)
 
 
 _CREATE, _UPDATE, _DELETE, _, _DEVICES, _FOREIGN = map(int, Kind)
 _NOT_AFTER = (_CREATE, _FOREIGN)
+AT_ONCE = 100
+"""Texts of one profile that are decoded at once."""
+_kind = itemgetter(1)
 _by_revision = itemgetter(2, 0, 3)
 
 
@@ -136,40 +162,57 @@ def _with_lifecycle(
     profile_id: str,
     rows: list[Row],
     updates: UpdatePolicy,
-    read: Read,
 ) -> Standing:
     """Put lifecycle events on top (SPEC section 5); they are in source order."""
     if not rows:
         return standing
     kinds = [row[1] for row in rows]
-    data = None if standing.data is None else dict(standing.data)
-    account_id = None
-    merging = updates is UpdatePolicy.MERGE
-    for kind, said in zip(kinds, map(read, [row[4] for row in rows]), strict=True):
-        if said.accountId is not None:
-            account_id = said.accountId
-        if kind == _UPDATE and merging and data is not None:
-            merge_into(data, said.payload)
-        elif kind == _UPDATE and merging:
-            data = merge_patch(None, said.payload)
-        elif kind <= _UPDATE:
-            data = said.payload
-    largest = max([row[2] for row in rows])
-    missing, clashes = _gaps_and_clashes(standing.largest, rows, largest)
+    texts = [row[4] for row in rows]
+    data, account_id = _read_through(standing.data, kinds, texts, updates)
+    missing, clashes = _gaps_and_clashes(standing.largest, rows)
     return replace(
         standing,
         status=_status(standing.status, kinds),
         data=None if data is None else data | {"id": profile_id},
-        account_id=standing.account_id if account_id is None else int(account_id),
+        account_id=standing.account_id if account_id is None else account_id,
         account_of_devices=standing.account_of_devices and account_id is None,
         revision=rows[-1][2],
-        etag=said.entity_tag,
+        etag=read_entity_tag(texts[-1]),
         event_id=rows[-1][3].decode(),
         updated_at=rows[-1][0],
         missing=[*standing.missing, *missing],
         clashes=[*standing.clashes, *clashes],
-        largest=largest,
+        largest=max(standing.largest, *[row[2] for row in rows]),
     )
+
+
+def _read_through(
+    data: dict[str, Any] | None,
+    kinds: Sequence[int],
+    texts: Sequence[bytes],
+    updates: UpdatePolicy,
+) -> tuple[dict[str, Any] | None, int | None]:
+    """Read lifecycle events in source order: what becomes of the data, which account.
+
+    Of a long profile not all texts are decoded at once.
+    """
+    account_id = None
+    for start in range(0, len(texts), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        all_said = list(zip(kinds[some], read_all(texts[some]), strict=True))
+        for _, said in reversed(all_said):
+            if said.accountId is not None:
+                account_id = int(said.accountId)
+                break
+        if kinds[start] == _CREATE:
+            data = all_said[0][1].payload
+        payloads = [said.payload for kind, said in all_said if kind == _UPDATE]
+        if payloads and updates is UpdatePolicy.REPLACE:
+            data = payloads[-1]
+        elif payloads:
+            data = {} if data is None else data
+            merge_all(data, payloads)
+    return data, account_id
 
 
 def _status(before: Status, kinds: list[int]) -> Status:
@@ -179,19 +222,15 @@ def _status(before: Status, kinds: list[int]) -> Status:
     return Status.ACTIVE if before is Status.UNKNOWN else before
 
 
-def _gaps_and_clashes(
-    before: int, rows: list[Row], largest: int
-) -> tuple[Ranges, Clashes]:
+def _gaps_and_clashes(before: int, rows: list[Row]) -> tuple[Ranges, Clashes]:
     """Find what is missing after the largest revision before, -1 for none."""
-    seen = {row[2] for row in rows}
-    smallest = min(seen) if before < 0 else before + 1
-    if len(seen) == len(rows) == largest - smallest + 1:
+    if follow([row[2] for row in rows], before if before >= 0 else None):
         return [], []  # as nearly always
     claims = [(row[2], row[3].decode()) for row in rows]
     return gaps_and_clashes([(before, ""), *claims] if before >= 0 else claims)
 
 
-def _with_devices(standing: Standing, rows: list[Row], read: Read) -> Standing:
+def _with_devices(standing: Standing, rows: list[Row]) -> Standing:
     """Put device events on top; they are in order of time."""
     if not rows:
         return standing

@@ -1,6 +1,7 @@
 """The lives of a stream of rows (SPEC section 4): what `lives_of` is for events."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from .stream_row import Kind, Row
 
 _SKEW = CLOCK_SKEW // CLOCK_SKEW.resolution
 _CREATE, _DEVICES = int(Kind.CREATE), int(Kind.DEVICES)
+_by_revision = itemgetter(2, 0, 3)
 
 
 class StreamLife(NamedTuple):
@@ -20,6 +22,24 @@ class StreamLife(NamedTuple):
     create: Row | None
     others: list[Row]
     """In order of time."""
+    lifecycle: list[Row]
+    """In source order, with the create."""
+    devices: list[Row]
+    unbroken: bool
+    """Whether the lifecycle events have consecutive revisions in order of time."""
+
+    @classmethod
+    def of(cls, number: int, create: Row | None, others: list[Row]) -> "StreamLife":
+        """Take lifecycle and device events apart."""
+        lifecycle, devices = others, []
+        if _DEVICES in [row[1] for row in others]:
+            lifecycle = [row for row in others if row[1] != _DEVICES]
+            devices = [row for row in others if row[1] == _DEVICES]
+        begun = [] if create is None else [create]
+        unbroken = follow([row[2] for row in (*begun, *lifecycle)])
+        if not unbroken:
+            lifecycle = sorted(lifecycle, key=_by_revision)
+        return cls(number, create, others, begun + lifecycle, devices, unbroken)
 
 
 def lives_of_rows(rows: list[Row]) -> list[StreamLife]:
@@ -27,11 +47,13 @@ def lives_of_rows(rows: list[Row]) -> list[StreamLife]:
     creates = [index for index, row in enumerate(rows) if row[1] == _CREATE]
     lives = []
     if not creates or creates[0]:
-        lives.append(StreamLife(0, None, rows[: creates[0] if creates else None]))
+        before = rows[: creates[0]] if creates else rows
+        lives.append(StreamLife.of(0, None, before))
     for number, (begin, end) in enumerate(pairwise([*creates, len(rows)]), 1):
-        lives.append(StreamLife(number, rows[begin], rows[begin + 1 : end]))
-    if creates and creates[0]:
-        lives[1].others[:0] = _skewed(rows, creates[0])
+        others = rows[begin + 1 : end]
+        if number == 1:
+            others[:0] = _skewed(rows, begin)
+        lives.append(StreamLife.of(number, rows[begin], others))
     return lives
 
 
@@ -40,3 +62,11 @@ def _skewed(rows: list[Row], first: int) -> list[Row]:
     create = rows[first]
     near = bisect_left(rows, create[0] - _SKEW, 0, first, key=itemgetter(0))
     return [row for row in rows[near:first] if row[1] == _DEVICES or create[2] < row[2]]
+
+
+def follow(revisions: Sequence[int], largest: int | None = None) -> bool:
+    """Tell whether they are consecutive, from the one after `largest` if given."""
+    if not revisions:
+        return True
+    first = revisions[0] if largest is None else largest + 1
+    return [*revisions] == [*range(first, first + len(revisions))]

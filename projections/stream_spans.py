@@ -6,12 +6,12 @@ from .condition import Condition, Push
 from .spans import Span
 from .state import Status
 from .stream_lives import StreamLife
-from .stream_row import Kind, Read
+from .stream_row import Kind, read_all
 
 _UPDATE, _DELETE, _DEVICES = int(Kind.UPDATE), int(Kind.DELETE), int(Kind.DEVICES)
 
 
-def add_spans(spans: list[Span], life: StreamLife, read: Read) -> None:
+def add_spans(spans: list[Span], life: StreamLife) -> None:
     """Add the spans of a life, event by event in order of time.
 
     What came before in time may come after in source order: of the deletes and
@@ -23,17 +23,17 @@ def add_spans(spans: list[Span], life: StreamLife, read: Read) -> None:
         status, complete = Status.ACTIVE, True
         start, first = life.create[0], life.create[2]
         begin_span(spans, start, Condition(status, push, complete))
-        claimed = [row[2] for row in others if row[1] != _DEVICES]
-        if claimed == list(range(first + 1, first + 1 + len(claimed))):
+        if life.unbroken:
             # Nothing was ever missing: updates change nothing here.
             others = [row for row in others if row[1] != _UPDATE]
         else:
             revisions = _Revisions(first)
+    devices = iter(read_all([row[4] for row in life.devices]))
     decided: tuple[Any, ...] = ()
     before: tuple[Any, ...] = (status, push, complete) if life.create else ()
-    for occurred_at, kind, revision, event_id, text, *_ in others:
+    for occurred_at, kind, revision, event_id, *_ in others:
         if kind == _DEVICES:
-            push = Push.of(read(text).payload["devices"])
+            push = Push.of(next(devices).payload["devices"])
         else:
             if kind == _UPDATE:
                 status = Status.ACTIVE if status is Status.UNKNOWN else status
@@ -71,7 +71,8 @@ class _Revisions:
 
 def begin_span(spans: list[Span], since: int, condition: Condition) -> None:
     """Let a condition begin; of several at one time the last is what was true then."""
+    code = condition.code
     if spans and spans[-1].since == since:
         spans.pop()
-    if not spans or spans[-1].code != condition.code:
-        spans.append(Span(since, condition.code))
+    if not spans or spans[-1].code != code:
+        spans.append(Span(since, code))

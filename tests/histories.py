@@ -212,20 +212,31 @@ def envelopes(
 
 
 @st.composite
+def names_told(draw: st.DrawFn, max_events: int) -> list[str]:
+    """Draw the names of a profile's events: a few kinds of history, at most so many."""
+    names = st.sampled_from(draw(st.sampled_from(FLAVOURS)))
+    low, high = draw(st.sampled_from([(0, 12), (0, 12), (3, 12), (6, 12), (12, 25)]))
+    low, high = min(low, max_events), min(high, max_events)
+    return draw(st.lists(names, min_size=low, max_size=high))
+
+
+@st.composite
 def histories(
     draw: st.DrawFn,
     *,
     space: str | None = None,
     profile_id: str | None = None,
     max_events: int = 25,
+    told: list[str] | None = None,
 ) -> list[Envelope]:
-    """Draw the events of one profile, each event id once (SPEC 1 to 5)."""
+    """Draw the events of one profile, each event id once (SPEC 1 to 5).
+
+    `told` are their names where these are not to be drawn.
+    """
     space = space or draw(st.sampled_from(SPACES))
     profile_id = profile_id or draw(st.sampled_from(PROFILE_IDS))
-    names = st.sampled_from(draw(st.sampled_from(FLAVOURS)))
-    low, high = draw(st.sampled_from([(0, 12), (0, 12), (3, 12), (6, 12), (12, 25)]))
-    low, high = min(low, max_events), min(high, max_events)
-    told = draw(st.lists(names, min_size=low, max_size=high))
+    if told is None:
+        told = draw(names_told(max_events))
     ids = st.lists(
         st.sampled_from(EVENT_IDS),
         min_size=len(told),

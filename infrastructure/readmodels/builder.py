@@ -18,7 +18,7 @@ from .kept import insert_kept
 from .stream_rows import end_of_log, read_range, read_some
 
 PART_EVENTS = 100_000
-"""Events that one part has, about."""
+"""Events that one part has, about: while it is built their rows are held."""
 MOST_PARTS = 64
 PASSES = 10
 """Up to so many parts each is read by going through the whole log, as one step; where
@@ -55,10 +55,9 @@ class Builder:
     def begin(self) -> Generation:
         """Find the generation that is being built, or begin one."""
         with self.database.write() as connection:
-            parts = 1 + end_of_log(connection, self.partition) // PART_EVENTS
-            return Generation.begin(
-                connection, self.partition, self.updates, min(parts, MOST_PARTS)
-            )
+            parts = -(-end_of_log(connection, self.partition) // PART_EVENTS)
+            parts = max(1, min(parts, MOST_PARTS))
+            return Generation.begin(connection, self.partition, self.updates, parts)
 
     def build(
         self,
@@ -74,7 +73,8 @@ class Builder:
         while parts := self._left(generation):
             part = parts[first % len(parts)]
             while not part.built:
-                further = self._step(generation, part)
+                with _collector_paused():
+                    further = self._step(generation, part)
                 step()
                 if further is None:
                     break  # somebody else is at it: look for another
@@ -108,7 +108,7 @@ class Builder:
     def _step(self, generation: Generation, part: Part) -> Part | None:
         """Build some more of a part; None if somebody else has done so."""
         bounds = self.partition, part.after, part.until
-        with _collector_paused(), self.database.read() as connection:
+        with self.database.read() as connection:
             if self._small_enough(connection, generation):
                 found = read_range(connection, *bounds)
             else:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
+    and_,
     delete,
     func,
     insert,
@@ -23,6 +24,7 @@ from profilestore.domain.timestamps import to_microseconds
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.log.head import Head
 from profilestore.infrastructure.log.tables import (
+    heads,
     read_models,
     read_parts,
     read_profiles,
@@ -66,6 +68,27 @@ class Generation:
         )
         row = connection.execute(query).first()
         return None if row is None else cls._of(partition, row)
+
+    @classmethod
+    def live(
+        cls, connection: Connection, updates: UpdatePolicy
+    ) -> list[tuple[int, Self | None]]:
+        """List for each partition how far its log is, and which of its own is live."""
+        of_models = and_(
+            read_models.c.partition == heads.c.partition,
+            read_models.c.updates == updates.value,
+            read_models.c.fold == fold_version(),
+            read_models.c.phase == Phase.LIVE.value,
+        )
+        query = (
+            select(heads.c.partition, heads.c.position, *_COLUMNS)
+            .join_from(heads, read_models, of_models, isouter=True)
+            .order_by(heads.c.partition)
+        )
+        return [
+            (end, None if row[0] is None else cls._of(partition, row))
+            for partition, end, *row in connection.execute(query)
+        ]
 
     @classmethod
     def list_all(cls, connection: Connection, partition: int) -> list[Self]:
@@ -154,7 +177,7 @@ class Generation:
         return connection.execute(moved).rowcount > 0
 
     def drop(self, connection: Connection, limit: int) -> bool:
-        """Delete at most so many profiles; answer whether all that it had is gone.
+        """Delete about so many rows at most; answer whether all that it had is gone.
 
         In small steps: appends wait for each.
         """
@@ -162,11 +185,11 @@ class Generation:
         self.retire(connection)
         connection.execute(delete(read_parts).where(*self.rows_of(read_parts)))
         for table in (read_profiles, read_spans):
-            key = table.c.stream_id
-            some = select(key).where(*self.rows_of(table)).order_by(key).limit(limit)
-            if ids := connection.scalars(some).all():
-                gone = delete(table).where(*self.rows_of(table), key <= ids[-1])
-                connection.execute(gone)
+            every, key = self.rows_of(table), table.c.stream_id
+            last = select(key).where(*every).order_by(key).offset(limit - 1).limit(1)
+            until = connection.execute(last).scalar()
+            some = every if until is None else [*every, key <= until]
+            if connection.execute(delete(table).where(*some)).rowcount:
                 return False
         connection.execute(delete(read_models).where(*self.rows_of(read_models)))
         return True
@@ -188,11 +211,14 @@ class Generation:
         return update(read_models).where(*self.rows_of(read_models)).values(**values)
 
 
+_COLUMNS = (
+    read_models.c.generation,
+    read_models.c.updates,
+    read_models.c.fold,
+    read_models.c.phase,
+    read_models.c.position,
+)
+
+
 def _all(partition: int) -> Select[Any]:
-    return select(
-        read_models.c.generation,
-        read_models.c.updates,
-        read_models.c.fold,
-        read_models.c.phase,
-        read_models.c.position,
-    ).where(read_models.c.partition == partition)
+    return select(*_COLUMNS).where(read_models.c.partition == partition)

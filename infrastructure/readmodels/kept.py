@@ -1,7 +1,6 @@
 """A profile as a read model keeps it: how it stands, and its conditions before."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, bindparam, delete
@@ -15,7 +14,6 @@ from profilestore.infrastructure.log.tables import (
     read_spans,
 )
 from profilestore.projections.spans import Span
-from profilestore.projections.standing import Standing
 from profilestore.projections.stream_fold import Folded
 
 from .generation import Generation
@@ -33,7 +31,8 @@ class Kept(NamedTuple):
     stream_id: bytes
     profile: ProfileKey
     position: int
-    standing: Standing | None
+    body: bytes | None
+    """How it stands, written down: many are kept at once."""
     spans: Sequence[Span]
     error: str | None = None
     spans_from: int = EVER
@@ -44,7 +43,8 @@ class Kept(NamedTuple):
         cls, stream_id: bytes, profile: ProfileKey, position: int, folded: Folded
     ) -> "Kept":
         """Keep what a stream was folded to."""
-        return cls(stream_id, profile, position, *folded)
+        body = folded.standing.to_json()
+        return cls(stream_id, profile, position, body, folded.spans)
 
     @classmethod
     def aside(
@@ -80,39 +80,19 @@ def insert_kept(
 ) -> None:
     """Write profiles that the generation does not have yet."""
     of_generation = generation.partition, generation.number
-    insert_rows(
-        connection,
-        read_profiles,
-        [
-            (
-                *of_generation,
-                one.stream_id,
-                *one.profile,
-                one.position,
-                one.spans[-1].code if one.spans else None,
-                one.spans[-1].since if one.spans else None,
-                one.standing.to_json() if one.standing else None,
-                one.error,
-            )
-            for one in kept
-        ],
-    )
-    insert_rows(
-        connection,
-        read_spans,
-        [
-            (
-                *of_generation,
-                one.stream_id,
-                span.since,
-                until,
-                one.profile.api_space_id,
-                span.code,
-            )
-            for one in kept
-            for span, until in _with_ends(one.spans)
-        ],
-    )
+    profiles, spans = [], []
+    for stream_id, (space, profile_id), position, body, its_spans, error, _ in kept:
+        since, code = its_spans[-1] if its_spans else (None, None)
+        of_stream = (*of_generation, stream_id)
+        profiles.append(
+            (*of_stream, space, profile_id, position, code, since, body, error)
+        )
+        until = FOREVER
+        for since, code in reversed(its_spans):
+            spans.append((*of_stream, since, until, space, code))
+            until = since
+    insert_rows(connection, read_profiles, profiles)
+    insert_rows(connection, read_spans, spans)
 
 
 def replace_kept(
@@ -135,9 +115,3 @@ def _delete(table: Any, generation: Generation) -> Any:
         *generation.rows_of(table),
         table.c.stream_id == bindparam("of"),
     )
-
-
-def _with_ends(spans: Sequence[Span]) -> list[tuple[Span, int]]:
-    """Pair each span with the time at which the next begins."""
-    ends = [after.since for _, after in pairwise(spans)]
-    return list(zip(spans, [*ends, FOREVER], strict=True)) if spans else []

@@ -28,6 +28,8 @@ from .stream_rows import read_streams
 
 CHUNK = 200
 """Rows that one statement reads, at most."""
+SLACK = 10
+"""How many more are read first of each partition than its share of a list may be."""
 
 
 def list_profiles(
@@ -40,8 +42,9 @@ def list_profiles(
     """List at most so many profiles with larger ids than `after`, bytewise."""
     if not question.codes:
         return []  # the filters contradict each other
+    first = min(limit, CHUNK, 2 * limit // len(generations) + SLACK)
     of_each = [
-        _listed(connection, generation, question, after, limit)
+        _listed(connection, generation, question, after, first)
         for generation in generations
     ]
     found = islice(merge(*of_each, key=itemgetter(0)), limit)
@@ -53,10 +56,12 @@ def _listed(
     generation: Generation,
     question: Question,
     after: str,
-    limit: int,
+    size: int,
 ) -> Iterator[tuple[bytes, ListedProfile]]:
-    """List the profiles of a partition, each with what it is ordered by."""
-    size = min(limit, CHUNK)
+    """List the profiles of a partition, each with what it is ordered by.
+
+    `size` of them are read first, and more where these are not enough.
+    """
     find = _now if question.cut.valid_at is None else _then
     while True:
         found = find(connection, generation, question, after, size)

@@ -24,11 +24,10 @@ from .builder import Builder
 from .catch_up import catch_up
 from .check import Difference, compare, compare_some, count_streams
 from .description import Description, describe
-from .generation import Generation, Phase
+from .generation import Generation
 from .lists import list_profiles
 from .question import Question
 from .rebuild import Progress, Rebuilt, rebuild
-from .stream_rows import end_of_log
 from .tallies import set_aside, tally_at, tally_now, tally_over
 
 MOST_LISTED = 10_000
@@ -97,7 +96,7 @@ class ReadModels:
     def catch_up(self, updates: UpdatePolicy) -> bool:
         """Fold what is new now; answer whether there was anything."""
         with self._database.read() as connection:
-            found = self._found(connection, updates)
+            found = Generation.live(connection, updates)
         behind = [end for end, live in found if live is None or live.position < end]
         with self._fresh(updates):
             return bool(behind)
@@ -153,7 +152,7 @@ class ReadModels:
         wanted: list[int] | None = None
         while True:
             with self._database.read() as connection:
-                found = self._found(connection, updates)
+                found = Generation.live(connection, updates)
                 wanted = wanted or [end for end, _ in found]
                 ready = [
                     live
@@ -165,20 +164,16 @@ class ReadModels:
                         yield connection, ready
                     return
             with self._catching_up:  # of several that ask at once one does the work
-                for partition, end in enumerate(wanted):
-                    self._freshen(partition, updates, end)
+                with self._database.read() as connection:
+                    found = Generation.live(connection, updates)
+                for partition, (end, (_, live)) in enumerate(
+                    zip(wanted, found, strict=True)
+                ):
+                    self._freshen(partition, updates, live, end)
 
-    def _found(
-        self, connection: Connection, updates: UpdatePolicy
-    ) -> list[tuple[int, Generation | None]]:
-        return [
-            _found(connection, partition, updates)
-            for partition in range(self._database.partitions)
-        ]
-
-    def _freshen(self, partition: int, updates: UpdatePolicy, end: int) -> None:
-        with self._database.read() as connection:
-            _, live = _found(connection, partition, updates)
+    def _freshen(
+        self, partition: int, updates: UpdatePolicy, live: Generation | None, end: int
+    ) -> None:
         if live is None:
             builder = Builder(self._database, partition, updates)
             generation = builder.begin()
@@ -200,11 +195,3 @@ def _damage_told() -> Iterator[None]:
             "what lists and counts are read from is damaged: `profilestore check` "
             "tells where, `profilestore rebuild` mends it"
         ) from error
-
-
-def _found(
-    connection: Connection, partition: int, updates: UpdatePolicy
-) -> tuple[int, Generation | None]:
-    """Say how far the log of a partition is, and which read model is live."""
-    end = end_of_log(connection, partition)
-    return end, Generation.find(connection, partition, updates, Phase.LIVE)

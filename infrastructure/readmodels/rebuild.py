@@ -17,7 +17,7 @@ from .generation import Generation, Phase
 Progress = Callable[[int, int], None]
 """Is told the events that are folded and those there are."""
 
-DROPPED = 2000
+DROPPED = 5000
 """Rows of old read models that one transaction deletes."""
 LOOK_SECONDS = 0.2
 """How often it is looked how far the work is, at most."""

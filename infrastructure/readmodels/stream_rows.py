@@ -17,12 +17,13 @@ from .kept import Kept
 STREAMS = 200
 """Streams that are read whole at once."""
 
+_UPDATES_FIRST = sorted(KINDS.items(), key=lambda one: one[1] is not Kind.UPDATE)
 _KIND = " ".join(
     (
         "CASE WHEN event_id IS NULL OR revision IS NULL OR occurred_at IS NULL",
-        f"THEN {int(Kind.FOREIGN)}",
-        *(f"WHEN name = '{name}' THEN {int(kind)}" for name, kind in KINDS.items()),
-        f"ELSE {int(Kind.FOREIGN)} END",
+        f"THEN {int(Kind.FOREIGN)} ELSE CASE name",
+        *(f"WHEN '{name}' THEN {int(kind)}" for name, kind in _UPDATES_FIRST),
+        f"ELSE {int(Kind.FOREIGN)} END END",
     )
 )
 _ROW = f"occurred_at, {_KIND}, revision, event_id, state, stream_id"
@@ -42,11 +43,16 @@ class Stream(NamedTuple):
     rows: list[Row]
 
     def folded(self, updates: UpdatePolicy, position: int) -> Kept:
-        """Fold all of it until a position; if that fails the profile is set aside."""
+        """Fold all of it until a position; if that fails the profile is set aside.
+
+        The rows are given up: to free them is cheapest where they were just read.
+        """
         try:
             folded = fold_stream(self.profile.profile_id, self.rows, updates)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one profile
             return Kept.aside(self.stream_id, self.profile, position, error)
+        finally:
+            self.rows.clear()
         return Kept.of(self.stream_id, self.profile, position, folded)
 
 

@@ -15,6 +15,9 @@ from .question import Question
 
 ByCode = Counter[int]
 
+AT_ONCE = 500
+"""Documents that are held at once where they are looked into."""
+
 
 def tally_now(
     connection: Connection, generations: Sequence[Generation], question: Question
@@ -84,6 +87,7 @@ def _now(connection: Connection, generation: Generation, question: Question) -> 
     documents = select(kept.condition, kept.body).where(
         *of_question, *needles(question)
     )
+    documents = documents.execution_options(yield_per=AT_ONCE)
     return Counter(
         row.condition
         for row in connection.execute(documents)

@@ -17,6 +17,7 @@ from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
 from profilestore.infrastructure.readmodels import warmer as warming
+from profilestore.infrastructure.readmodels.generation import Generation
 from profilestore.infrastructure.readmodels.stream_rows import Stream
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
@@ -56,11 +57,9 @@ def test_without_catching_up_an_answer_would_be_behind(
     """The control of the test above."""
     store.append([event(1, "p1")])
     assert store.count(SPACE).profiles == 1
-    found = module.ReadModels._found  # noqa: SLF001
+    found = Generation.live
     monkeypatch.setattr(
-        module.ReadModels,
-        "_found",
-        lambda *of: [(0, live) for _, live in found(*of)],
+        Generation, "live", lambda *of: [(0, live) for _, live in found(*of)]
     )
     store.append([event(2, "p2")])
 

@@ -1,6 +1,6 @@
 """Streams folded from columns are what the aggregate's own folds make of them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,15 +14,25 @@ from profilestore.domain.timestamps import to_microseconds
 from profilestore.projections.current import current_from, current_profile
 from profilestore.projections.spans import spans_of
 from profilestore.projections.standing import Standing
-from profilestore.projections.stream_fold import fold_stream
+from profilestore.projections.stream_fold import fold_plainly, fold_stream
 from profilestore.projections.stream_row import KINDS, Row
-from tests.histories import as_json, histories
+from tests.histories import (
+    BASE,
+    CREATE,
+    DELETE,
+    DEVICES,
+    MICRO,
+    UPDATE,
+    as_json,
+    as_time,
+    histories,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def row(recorded: RecordedEvent) -> Row:
-    event = recorded.event
+def row(one: RecordedEvent) -> Row:
+    event = one.event
     return Row(
         to_microseconds(event.occurred_at),
         int(KINDS[event.name]),
@@ -33,27 +43,70 @@ def row(recorded: RecordedEvent) -> Row:
     )
 
 
+def recorded(envelopes: list[dict[str, Any]]) -> list[RecordedEvent]:
+    events = [read_event(as_json(envelope)) for envelope in envelopes]
+    return [
+        RecordedEvent(event, version, version, NOW)
+        for version, event in enumerate(events, 1)
+        if isinstance(event, ProfileEvent)
+    ]
+
+
+@st.composite
+def orderly(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a create and updates without a gap, sometimes with one event of another kind.
+
+    Times never go back, but may stand still.
+    """
+    told = [CREATE, *[UPDATE] * draw(st.integers(0, 7))]
+    if draw(st.booleans()):
+        other = draw(st.sampled_from([CREATE, DELETE, DEVICES]))
+        told.insert(draw(st.integers(0, len(told))), other)
+    first = draw(st.integers(0, 3))
+    drawn = draw(histories(told=told))
+    moment = BASE
+    for revision, envelope in enumerate(drawn, first):
+        moment += draw(st.sampled_from([timedelta(), MICRO, timedelta(days=1)]))
+        for name in ("timestamp", "publishedOn"):
+            if name in envelope:
+                envelope[name] = as_time(moment, 0, 6)
+        if envelope["name"] != DEVICES:
+            envelope["revision"] = revision
+    return drawn
+
+
 @settings(max_examples=500)
-@given(histories(max_events=25), st.sampled_from(UpdatePolicy), st.randoms())
+@given(
+    histories(max_events=25) | orderly(), st.sampled_from(UpdatePolicy), st.randoms()
+)
 def test_standing_and_spans_are_those_of_the_aggregate(
     envelopes: list[dict[str, Any]], updates: UpdatePolicy, chance: Any
 ) -> None:
     chance.shuffle(envelopes)
-    recorded = []
-    for version, envelope in enumerate(envelopes, 1):
-        event = read_event(as_json(envelope))
-        assert isinstance(event, ProfileEvent)
-        recorded.append(RecordedEvent(event, version, version, NOW))
-    profile = Profile.project(None, recorded)
+    events = recorded(envelopes)
+    profile = Profile.project(None, events)
     if profile is None:
         return
     cut = Cut(updates=updates)
     profile = profile.at(cut)
 
-    folded = fold_stream(profile.key.profile_id, [*map(row, recorded)], updates)
+    folded = fold_stream(profile.key.profile_id, [*map(row, events)], updates)
 
     kept = Standing.from_json(folded.standing.to_json())
     answer = current_from(profile.key, cut, kept)
     assert answer.to_json() == current_profile(profile).to_json()
     assert kept.to_json() == Standing.of(profile).to_json()
     assert folded.spans == spans_of(profile)
+
+
+@given(orderly(), st.sampled_from(UpdatePolicy))
+def test_the_plain_way_is_taken_for_a_create_and_updates_and_for_nothing_else(
+    envelopes: list[dict[str, Any]], updates: UpdatePolicy
+) -> None:
+    events = recorded(envelopes)
+    rows = sorted(map(row, events))
+    names = [event.event.name for event in events]
+
+    folded = fold_plainly("joe", rows, updates)
+
+    assert (folded is not None) == (names == [CREATE, *[UPDATE] * (len(names) - 1)])
