@@ -1,12 +1,12 @@
 """Appending from an event loop: no thread waits for a commit."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import TypeVar, cast
 
 from profilestore.domain.admission import Outcome
-from profilestore.domain.errors import StoreBusyError
 from profilestore.domain.receipt import Receipt
 from profilestore.domain.text import storable
 
@@ -14,6 +14,7 @@ from .ingress.webhook import read_webhook
 from .log.committer import Committer
 from .log.group import Delivery
 from .log.ticket import Ticket
+from .loop_calls import LoopCalls
 
 T = TypeVar("T")
 
@@ -30,53 +31,48 @@ class Intake:
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
+        self._calls: LoopCalls | None = None
 
-    async def append(self, body: bytes, *, ingress: str, seconds: float) -> Receipt:
+    async def append(self, body: bytes, *, ingress: str) -> Receipt:
         """Store a body; the answer comes when all of it is durable.
 
         What cannot be accepted is quarantined, be it no JSON at all. Raise
-        StoreBusyError if it is not committed within so many seconds: it may still be
-        stored later. Raise StoreOverloadedError if too much waits, StorageError if the
-        database fails; the same body can be appended again.
+        StoreOverloadedError if too much waits, StorageError if the database fails; the
+        same body can be appended again. If it is cancelled, the body may still be
+        stored later.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                batches = await aside(len(body), lambda: list(read_webhook(body)))
-                named = storable(ingress)
-                return await self._commit(Delivery(batch, named) for batch in batches)
-        except TimeoutError:
-            raise StoreBusyError(seconds) from None
+        batches = await aside(len(body), lambda: list(read_webhook(body)))
+        named = storable(ingress)
+        return await self._commit([Delivery(batch, named) for batch in batches])
 
-    async def _commit(self, deliveries: Iterable[Delivery]) -> Receipt:
-        futures: list[asyncio.Future[list[Outcome]]] = []
-        try:
-            for delivery in deliveries:
-                futures.append(self._submit(delivery))  # noqa: PERF401 - to have those before a failure
-        except BaseException:
-            for future in futures:
-                future.cancel()  # nobody will hear of it
-            raise
-        answers = await asyncio.gather(*futures)
-        return sum(map(Receipt.of, answers), start=Receipt())
+    async def _commit(self, deliveries: Sequence[Delivery]) -> Receipt:
+        calls, left = self._calls_into(asyncio.get_running_loop()), len(deliveries)
+        committed = calls.loop.create_future()
 
-    def _submit(self, delivery: Delivery) -> asyncio.Future[list[Outcome]]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[Outcome]] = loop.create_future()
+        def settle() -> None:
+            nonlocal left
+            left -= 1
+            if not left and not committed.done():  # who waits may have given up
+                committed.set_result(None)
 
-        def settle(ticket: Ticket) -> None:
-            if future.done():
-                return  # who waited has given up
-            try:
-                future.set_result(cast("list[Outcome]", ticket.wait(0)))
-            except Exception as error:  # noqa: BLE001 - it is the waiter's
-                future.set_exception(error)
+        def told(_: Ticket) -> None:
+            calls.soon(settle)
 
-        def told(ticket: Ticket) -> None:
-            with suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(settle, ticket)
+        tickets = [self._committer.submit(each, told) for each in deliveries]
+        if not tickets:
+            return Receipt()
+        await committed
+        return reduce(add, (Receipt.of(_outcomes(ticket)) for ticket in tickets))
 
-        self._committer.submit(delivery, told)
-        return future
+    def _calls_into(self, loop: asyncio.AbstractEventLoop) -> LoopCalls:
+        """Give the calls into a loop: of a store's life there is hardly a second."""
+        if self._calls is None or self._calls.loop is not loop:
+            self._calls = LoopCalls(loop)
+        return self._calls
+
+
+def _outcomes(ticket: Ticket) -> list[Outcome]:
+    return cast("list[Outcome]", ticket.result())
 
 
 async def aside(size: int, work: Callable[[], T]) -> T:

@@ -1,26 +1,25 @@
 """The application: routes, errors and description, around a store of its process."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from profilestore import __version__
-from profilestore.domain.json_values import write_json
 from profilestore.infrastructure.store import ProfileStore
 
-from . import answers, docs, feed, health, logs, many, problems, profiles, webhook
-from .caching import JSON
+from . import answers, docs, feed, health, logs, many, profiles, webhook
 from .guard import STOPPING
 from .keyring import Keyring
 from .metrics import Metrics
 from .observed import Observed
 from .openapi import describe
+from .routes import Routes
 from .service import Service
 
 TITLE = "profilestore"
@@ -29,6 +28,9 @@ DESCRIPTION = (
     "profile is, was, and was known to be. Times are RFC 3339 with an offset; all "
     "bounds are inclusive. Errors are RFC 9457 problems."
 )
+
+YOUNG_OBJECTS = 10_000
+"""What requests make until the garbage collector looks through it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def build(options: Options) -> ASGIApp:
     metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(_: Router) -> AsyncIterator[dict[str, Any]]:
         keyring = Keyring(
             options.config,
             allow_unsigned=options.allow_unsigned,
@@ -61,6 +63,7 @@ def build(options: Options) -> ASGIApp:
         with _open(options) as store, store.keep_warm():
             metrics.watch(store.vitals)
             service = Service(store, keyring, metrics)
+            _keep_what_is_loaded()
             watching = asyncio.gather(keyring.watch(), service.tail.watch())
             try:
                 yield {"service": service, STOPPING: service.stopping}
@@ -70,7 +73,27 @@ def build(options: Options) -> ASGIApp:
                     await watching
                 service.close()
 
-    return Observed(_application(lifespan), metrics)
+    return Observed(Routes(_routes(), lifespan), metrics)
+
+
+def _keep_what_is_loaded() -> None:
+    """Have the garbage collector pass over what is there for good.
+
+    That is hundreds of thousands of objects, which it would else look through every few
+    thousand requests; and what is young, every few requests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+
+
+def _routes() -> list[Route]:
+    """Give all routes; the webhook's, which is asked for most, first."""
+    parts = (profiles, answers, many, feed, health)
+    described = [route for part in parts for route in part.router.routes]
+    document = describe(TITLE, DESCRIPTION, described)
+    served = [webhook.ROUTE, *described, *docs.routes(document)]
+    return [route for route in served if isinstance(route, Route)]
 
 
 def _open(options: Options) -> ProfileStore:
@@ -80,39 +103,3 @@ def _open(options: Options) -> ProfileStore:
         space_updates=options.space_updates,
         busy_seconds=options.busy_seconds,
     )
-
-
-def _application(lifespan: Any) -> FastAPI:
-    app = FastAPI(
-        title=TITLE,
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        # It would send paths, which hold profile ids, to who collects them.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
-    app.router.routes.append(webhook.ROUTE)
-    for part in (profiles, answers, many, feed, health):
-        app.include_router(part.router)
-    problems.handle(app)
-    _describe(app)
-    return app
-
-
-def _describe(app: FastAPI) -> None:
-    """Add the API's description, as a document and as a page."""
-    document = describe(app)
-    text, page = write_json(document), docs.page(document)
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        return Response(text, media_type=JSON)
-
-    @app.get("/docs", include_in_schema=False)
-    async def documentation() -> Response:
-        headers = {"Content-Security-Policy": docs.POLICY}
-        return Response(page, headers=headers, media_type="text/html")

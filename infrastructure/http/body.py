@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 
-from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from profilestore.domain.errors import StoreOverloadedError
 
@@ -21,21 +21,25 @@ class Bodies:
     def __init__(self) -> None:
         self._bytes = 0
 
-    async def receive(self, request: Request) -> bytes:
-        """Receive a body, byte for byte.
+    async def receive(self, receive: Receive, declared: bytes) -> bytes:
+        """Receive a body, byte for byte; `declared` is its content length, if any.
 
         Raise ProblemError for one of over 16 MiB as soon as that is known, and
         StoreOverloadedError while all that are on their way have over 256 MiB.
         ClientDisconnect if the sender goes.
         """
-        declared = request.headers.get("content-length", "")
         with suppress(ValueError):  # of digits past counting: the stream will tell
-            if declared.isascii() and declared.isdigit() and int(declared) > MOST_BYTES:
+            if declared.isdigit() and int(declared) > MOST_BYTES:
                 raise _too_large()
         chunks: list[bytes] = []
-        size = 0
+        size, more = 0, True
         try:
-            async for chunk in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk: bytes = message.get("body", b"")
+                more = message.get("more_body", False)
                 size += len(chunk)
                 self._bytes += len(chunk)
                 if size > MOST_BYTES:

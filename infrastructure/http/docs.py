@@ -1,10 +1,16 @@
-"""`/docs`: the API's description as one page, that needs nothing from elsewhere."""
+"""`/openapi.json`, and `/docs`: it as one page, that needs nothing from elsewhere."""
 
 import json
 from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from fastapi import Request, Response
+from starlette.routing import Route
+
+from profilestore.domain.json_values import write_json
+
+from .caching import JSON
 from .problems import PROBLEMS
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -23,8 +29,21 @@ pre { overflow: auto; padding: .7rem; background: #8881; border-radius: .3rem }
 """
 
 
-def page(document: dict[str, Any]) -> str:
-    """Write the page of a description."""
+def routes(document: dict[str, Any]) -> list[Route]:
+    """Make the routes of a description: as a document, and as a page."""
+    text, html = write_json(document), _page(document)
+
+    async def openapi(_: Request) -> Response:
+        return Response(text, media_type=JSON)
+
+    async def page(_: Request) -> Response:
+        headers = {"Content-Security-Policy": POLICY}
+        return Response(html, headers=headers, media_type="text/html")
+
+    return [Route("/openapi.json", openapi), Route("/docs", page)]
+
+
+def _page(document: dict[str, Any]) -> str:
     title = escape(document["info"]["title"])
     return "\n".join(
         (

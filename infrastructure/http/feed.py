@@ -18,7 +18,7 @@ from profilestore.infrastructure.log.feed import Page
 
 from .caching import answer
 from .credentials import Reader
-from .parameters import MOST
+from .parameters import MOST, pairs
 from .queries import Following, Paged, Streamed
 from .service import Service, read_space, reader_of, service_of
 
@@ -62,7 +62,7 @@ async def page(request: Request) -> Response:
         read.position,
         events,
     )
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "after"]
+    query = [(k, v) for k, v in pairs(request) if k != "after"]
     query.append(("after", str(read.position)))
     link = f'</v1/feed?{urlencode(query)}>; rel="next"'
     return answer(request, body, {"Link": link})

@@ -19,7 +19,7 @@ _TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
     responses={200: _TEXT},
     response_class=Response,
 )
-async def healthz() -> Response:
+async def healthz(_: Request) -> Response:
     """Answer: that is all it says. It asks nothing of the database."""
     return Response("ok\n", media_type="text/plain")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from profilestore.domain.errors import InvalidArgumentError
 from .credentials import Credentials, Reader
 
 LOOK_SECONDS = 1
+
+Host = Callable[[], str | None]
+"""Reads the name a request was sent to; called where it matters only."""
 
 _log = structlog.get_logger()
 
@@ -41,18 +45,20 @@ class Keyring:
         """Those in force now."""
         return self._credentials
 
-    def reader(self, token: bytes | None, host: str | None) -> Reader | None:
+    def reader(self, token: bytes | None, host: Host) -> Reader | None:
         """Find who asks, of which host; None for nobody we know.
 
         Without a token a page in a browser of this machine could ask, too, under a name
         of its own that leads here: only names of this machine itself will do.
         """
         known = None if token is None else self._credentials.reader(token)
-        return known or (self._anonymous if is_loopback(host) else None)
+        if known or self._anonymous is None:
+            return known
+        return self._anonymous if is_loopback(host()) else None
 
-    def takes_unsigned(self, host: str | None) -> bool:
+    def takes_unsigned(self, host: Host) -> bool:
         """Tell whether a delivery to a host needs no signature."""
-        return self._allow_unsigned and is_loopback(host)
+        return self._allow_unsigned and is_loopback(host())
 
     async def watch(self) -> None:
         """Look at the file every second, for as long as this task lives."""

@@ -12,6 +12,7 @@ from profilestore.projections.counts import Count, CountSeries
 from profilestore.projections.listed import ListedProfile
 
 from .caching import answer
+from .parameters import pairs
 from .queries import Counted, Listed, Series
 from .service import service_of, space_of
 
@@ -98,6 +99,6 @@ def _nothing(store: ProfileStore, space: str) -> list[ListedProfile]:
 
 
 def _next(request: Request, last: str) -> str:
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "after"]
+    query = [(k, v) for k, v in pairs(request) if k != "after"]
     reference = f"{request.url.path}?{urlencode([*query, ('after', last)])}"
     return f'<{reference}>; rel="next"'

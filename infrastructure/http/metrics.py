@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -69,6 +70,10 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        # The series of a label is looked for once: the three have few.
+        self._delivered = cache(self._deliveries.labels)
+        self._became = cache(self._events.labels)
+        self._requested = cache(self._requests.labels)
 
     def watch(self, vitals: Vitals) -> None:
         """Tell of a store, too."""
@@ -76,18 +81,18 @@ class Metrics:
 
     def delivered(self, outcome: str) -> None:
         """Count a webhook request."""
-        self._deliveries.labels(outcome).inc()
+        self._delivered(outcome).inc()
 
     def committed(self, receipt: Receipt, seconds: float) -> None:
         """Count a delivery's events, and how long they took to be durable."""
         self._commit.observe(seconds)
         for outcome in ("accepted", "duplicate", "quarantined", "ignored"):
             if events := getattr(receipt, outcome):
-                self._events.labels(outcome).inc(events)
+                self._became(outcome).inc(events)
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """Observe an answered request."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._requested(method, route, str(status)).observe(seconds)
 
     def render(self) -> bytes:
         """Write all in the text format."""

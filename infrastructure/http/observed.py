@@ -13,8 +13,6 @@ from .problems import REQUEST_ID
 
 NO_ROUTE = "none"
 
-_log = structlog.get_logger()
-
 
 class Observed:
     """Gives each request an id, and tells of it by its route's template only.
@@ -26,6 +24,7 @@ class Observed:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._log = structlog.get_logger().bind()  # once, not for each line
         # Unique without asking the system for chance each time.
         self._ids = map(f"{uuid4().hex[:16]}-{{:x}}".format, count())
 
@@ -50,7 +49,7 @@ class Observed:
         try:
             await self._app(seen, receive, sending)
         except Exception as error:  # noqa: BLE001 - the last one who can say something
-            _log.error(
+            self._log.error(
                 "request failed",
                 request_id=request_id,
                 error=type(error).__name__,
@@ -60,7 +59,7 @@ class Observed:
             route = getattr(seen.get("route"), "path_format", NO_ROUTE)
             seconds = time.perf_counter() - began
             self._metrics.requested(method, route, status, seconds)
-            _log.info(
+            self._log.info(
                 "request",
                 request_id=request_id,
                 method=method,

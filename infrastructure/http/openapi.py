@@ -1,8 +1,12 @@
 """The API's description: OpenAPI 3.1, with the webhook as one of ours and as theirs."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from profilestore import __version__
 
 from .examples import EVENTS, RECEIPT
 from .parameters import MOST
@@ -125,9 +129,11 @@ _LOGGED: Json = {
 }
 
 
-def describe(app: FastAPI) -> Json:
-    """Describe an application; what FastAPI cannot know is added."""
-    document = FastAPI.openapi(app)
+def describe(title: str, description: str, routes: Sequence[BaseRoute]) -> Json:
+    """Describe the routes of FastAPI's kind, and add what it cannot know."""
+    document = get_openapi(
+        title=title, version=__version__, description=description, routes=routes
+    )
     components = document.setdefault("components", {})
     components["schemas"] |= {
         "Problem": _PROBLEM,

@@ -85,7 +85,7 @@ class Parameters(BaseModel):
         given twice, or not what it must be.
         """
         given: dict[str, Any] = {}
-        for name, value in request.query_params.multi_items():
+        for name, value in pairs(request):
             if name in _several(cls):
                 given.setdefault(name, []).append(value)
             elif name in given:
@@ -115,6 +115,11 @@ class Parameters(BaseModel):
     def given(self) -> dict[str, Any]:
         """Give those that were given, by the names of the store's arguments."""
         return {n: getattr(self, n) for n in sorted(self.model_fields_set)}
+
+
+def pairs(request: Request) -> list[tuple[str, str]]:
+    """Give the names and values of a query string, in their order."""
+    return request.query_params.multi_items() if request.scope["query_string"] else []
 
 
 @lru_cache

@@ -46,6 +46,7 @@ def profile_id(request: Request) -> str:
     return found
 
 
-def profile_path(space: str, answer: str, id_: str) -> str:
-    """Write the path of an answer about a profile."""
-    return f"/v1/spaces/{space}/{answer}/{quote(id_, safe='')}"
+def profile_paths(space: str, id_: str, *answers: str) -> list[str]:
+    """Write the paths of answers about a profile."""
+    quoted = quote(id_, safe="")
+    return [f"/v1/spaces/{space}/{answer}/{quoted}" for answer in answers]

@@ -1,10 +1,9 @@
 """Every error as an RFC 9457 problem: which one is which status, in one table."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import Request, Response
 
 from profilestore.domain.errors import (
     InvalidArgumentError,
@@ -62,8 +61,6 @@ OF_ERROR: dict[type[ProfileStoreError], Problem] = {
 }
 """The first that an error is; one that is none of these is our failure."""
 
-OF_STATUS = {404: NOT_FOUND, 405: NO_METHOD}
-
 
 class Broken(NamedTuple):
     """A parameter, and the rule that it breaks."""
@@ -117,52 +114,37 @@ def render(
     )
 
 
-def handle(app: FastAPI) -> None:
-    """Have the application answer all its errors so."""
-    app.add_exception_handler(ProfileStoreError, _ours)
-    app.add_exception_handler(ProblemError, _edge)
-    app.add_exception_handler(InvalidParametersError, _parameters)
-    app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unexpected)
+def is_expected(error: Exception) -> bool:
+    """Tell an error that says what to do from one that nobody thought of."""
+    return isinstance(error, ProfileStoreError | ProblemError | InvalidParametersError)
 
 
-async def _ours(_: Request, error: Any) -> Response:
-    problem = problem_of(error)
-    if isinstance(error, InvalidArgumentError):
-        name = _PARAMETERS.get(error.argument, error.argument)
-        return _invalid([Broken(name, error.rule)])
-    if problem is NOT_FOUND:
-        # The same words for what is not there, is not in scope, or is not theirs.
-        return render(problem, "nothing of that name is in scope")
-    return render(problem)
+def respond(error: Exception, request: Request) -> Response:
+    """Answer a request with its error."""
+    match error:
+        case ProblemError():
+            names = ((name.replace("_", "-"), v) for name, v in error.headers.items())
+            return render(error.problem, error.detail, dict(names))
+        case InvalidParametersError():
+            return _invalid(error.broken)
+        case InvalidArgumentError():
+            name = _PARAMETERS.get(error.argument, error.argument)
+            return _invalid([Broken(name, error.rule)])
+        case NotFoundError():
+            # The same words for what is not there, is not in scope, or is not theirs.
+            return render(NOT_FOUND, "nothing of that name is in scope")
+        case ProfileStoreError():
+            return render(problem_of(error))
+        case _:
+            # What it says may be of whom: the log tells where it came from.
+            return render(FAILED, requestId=request.scope[REQUEST_ID])
 
 
 _PARAMETERS = {"API space": "space", "profile": "profile_id"}
 """What the store calls otherwise than the parameter is called."""
 
 
-async def _unexpected(request: Request, _: Any) -> Response:
-    # What it says may be of whom: the log tells where it came from.
-    return render(FAILED, requestId=request.scope[REQUEST_ID])
-
-
-async def _edge(_: Request, error: Any) -> Response:
-    headers = {name.replace("_", "-"): value for name, value in error.headers.items()}
-    return render(error.problem, error.detail, headers)
-
-
-async def _parameters(_: Request, error: Any) -> Response:
-    return _invalid(error.broken)
-
-
 def _invalid(broken: list[Broken]) -> Response:
     first = broken[0]
     detail = f"{first.parameter}: {first.rule}"
     return render(INVALID, detail, errors=[each._asdict() for each in broken])
-
-
-async def _framework(_: Request, error: Any) -> Response:
-    problem = OF_STATUS.get(error.status_code)
-    if problem is None:
-        problem = Problem(error.status_code, "http", str(error.detail))
-    return render(problem, headers=error.headers)

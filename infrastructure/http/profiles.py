@@ -6,7 +6,8 @@ from profilestore.projections.current import CurrentProfile
 
 from .caching import answer
 from .memento import LINK_FORMAT, Resource, find, read_date, timemap, write_date
-from .paths import profile_id, profile_path
+from .parameters import pairs
+from .paths import profile_id, profile_paths
 from .queries import Cuts, Folded
 from .service import service_of, space_of
 
@@ -74,7 +75,6 @@ async def times(request: Request) -> Response:
 def _resource(request: Request, id_: str) -> Resource:
     """Name the original in the words of who asks."""
     space = request.path_params["space"]
-    query = {k: v for k, v in request.query_params.items() if k != "valid_at"}
-    return Resource(
-        profile_path(space, "profiles", id_), profile_path(space, "timemap", id_), query
-    )
+    query = {k: v for k, v in pairs(request) if k != "valid_at"}
+    path, timemap_path = profile_paths(space, id_, "profiles", "timemap")
+    return Resource(path, timemap_path, query)

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar, cast
 
 from fastapi import Request
 
-from profilestore.domain.errors import InvalidArgumentError, StoreBusyError
+from profilestore.domain.errors import InvalidArgumentError
 from profilestore.domain.identity import normalise_api_space_id
 from profilestore.infrastructure.store import ProfileStore
 
+from .answerers import Answerers
 from .body import Bodies
 from .credentials import Reader
 from .keyring import Keyring
@@ -39,44 +39,36 @@ class Service:
         self.stopping = asyncio.Event()
         """Set when the server takes no more connections: what has no end ends."""
         self.tail = Tail(lambda: self.scan(ProfileStore.positions), self.stopping)
-        self._answers = ThreadPoolExecutor(ANSWER_THREADS, "answers")
-        self._scans = ThreadPoolExecutor(SCAN_THREADS, "scans")
+        self._answers = Answerers(ANSWER_THREADS, "answers")
+        self._scans = Answerers(SCAN_THREADS, "scans")
 
     async def ask(self, question: Callable[[ProfileStore], T]) -> T:
         """Ask the store about one profile, in a thread.
 
         Raise StoreBusyError if there is no answer within 30 s.
         """
-        return await _within(self._answers, partial(question, self.store))
+        return await self._answers.ask(partial(question, self.store), ANSWER_SECONDS)
 
     async def scan(self, question: Callable[[ProfileStore], T]) -> T:
         """Ask what takes longer, in other threads, so that `ask` need not wait."""
-        return await _within(self._scans, partial(question, self.store))
+        return await self._scans.ask(partial(question, self.store), ANSWER_SECONDS)
 
     def close(self) -> None:
         """End the threads."""
         for threads in (self._answers, self._scans):
-            threads.shutdown(wait=True, cancel_futures=True)
-
-
-async def _within(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    future = asyncio.get_running_loop().run_in_executor(threads, work)
-    try:
-        return await asyncio.wait_for(future, ANSWER_SECONDS)
-    except TimeoutError:
-        raise StoreBusyError(ANSWER_SECONDS) from None
+            threads.close()
 
 
 def service_of(request: Request) -> Service:
     """Give the service that a request came to."""
-    return cast("Service", request.state.service)
+    return cast("Service", request.scope["state"]["service"])
 
 
 def reader_of(request: Request) -> Reader:
     """Find who asks; raise ProblemError for nobody we know (RFC 6750)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = token.strip().encode() if scheme.lower() == "bearer" else None
-    reader = service_of(request).keyring.reader(given, request.url.hostname)
+    reader = service_of(request).keyring.reader(given, lambda: request.url.hostname)
     if reader is None:
         raise ProblemError(
             UNAUTHORISED,

@@ -5,13 +5,13 @@ with a valid signature is stored or answered 503, whatever it is.
 """
 
 import asyncio
-from dataclasses import asdict
 
 from fastapi import Request, Response
 from starlette.routing import Route
 
-from profilestore.domain.errors import StorageError
+from profilestore.domain.errors import StorageError, StoreBusyError
 from profilestore.domain.json_values import write_json
+from profilestore.domain.receipt import Receipt
 from profilestore.infrastructure.intake import aside
 
 from .body import ClientDisconnect
@@ -25,22 +25,16 @@ INGRESS = "webhook"
 ANSWER_SECONDS = 8.0
 """From the head of a request to its answer: the platform waits 10."""
 SIGNATURE = b"x-comapi-signature"
+ENCODING = b"content-encoding"
+LENGTH = b"content-length"
 
 
 async def receive(request: Request) -> Response:
     """Store a delivery."""
-    request.scope["route"] = ROUTE
     service = service_of(request)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + ANSWER_SECONDS
     outcome = "failed"
     try:
-        body = await _signed_body(request, service, deadline)
-        taken = loop.time()
-        receipt = await service.store.intake.append(
-            body, ingress=INGRESS, seconds=max(0.0, deadline - taken)
-        )
-        service.metrics.committed(receipt, loop.time() - taken)
+        receipt = await _store(request, service)
         outcome = "stored"
     except ProblemError as error:
         outcome = error.problem.name
@@ -53,29 +47,42 @@ async def receive(request: Request) -> Response:
         return Response(status_code=400)  # nobody hears it
     finally:
         service.metrics.delivered(outcome)
-    return Response(write_json(asdict(receipt)), media_type=JSON)
+    return Response(write_json(receipt), media_type=JSON)
 
 
-async def _signed_body(request: Request, service: Service, deadline: float) -> bytes:
+async def _store(request: Request, service: Service) -> Receipt:
+    loop = asyncio.get_running_loop()
+    taken = None
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            body = await _signed_body(request, service)
+            taken = loop.time()
+            receipt = await service.store.intake.append(body, ingress=INGRESS)
+    except TimeoutError:
+        if taken is not None:
+            raise StoreBusyError(ANSWER_SECONDS) from None
+        raise ProblemError(TOO_SLOW, "send it again", Connection="close") from None
+    service.metrics.committed(receipt, loop.time() - taken)
+    return receipt
+
+
+async def _signed_body(request: Request, service: Service) -> bytes:
     """Receive a body and check its signature; nothing of it is parsed before.
 
     Without what could be a signature the body is not even received.
     """
-    if "content-encoding" in request.headers:
+    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
+    said = dict(headers)
+    if ENCODING in said:
         # Whatever it says: a body is taken as it was signed.
         raise ProblemError(
             ENCODED, "send the body as it is", Accept_Encoding="identity"
         )
-    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
     signatures = [value for name, value in headers if name == SIGNATURE]
-    unsigned = service.keyring.takes_unsigned(request.url.hostname)
+    unsigned = service.keyring.takes_unsigned(lambda: request.url.hostname)
     if not unsigned and all(len(s) != SIGNATURE_BYTES for s in signatures):
         raise _unsigned()
-    try:
-        async with asyncio.timeout_at(deadline):
-            body = await service.bodies.receive(request)
-    except TimeoutError:
-        raise ProblemError(TOO_SLOW, "send it again", Connection="close") from None
+    body = await service.bodies.receive(request.receive, said.get(LENGTH, b""))
     credentials = service.keyring.credentials
     if unsigned or await aside(len(body), lambda: credentials.signed(body, signatures)):
         return body
@@ -83,7 +90,6 @@ async def _signed_body(request: Request, service: Service, deadline: float) -> b
 
 
 ROUTE = Route(PATH, receive, methods=["POST"])
-"""Beside those of FastAPI: nothing of a delivery is to be read by it."""
 
 
 def _unsigned() -> ProblemError:

@@ -6,7 +6,7 @@ from profilestore.domain.envelope import Delivered
 from profilestore.domain.json_values import MalformedJsonError, read_json
 from profilestore.domain.rejection import Problem, Reason, Rejection
 
-from .delivery import read_delivery
+from .delivery import read_alone, read_delivery
 from .frames import BLANK
 
 
@@ -17,6 +17,9 @@ def read_webhook(body: bytes) -> Iterator[list[Delivered]]:
     nothing the body is one thing, and kept whole: its pieces would not tell any more
     what was sent.
     """
+    if (event := read_alone(body)) is not None:
+        yield [event]  # as nearly always
+        return
     batches = list(read_delivery(body))
     items = (item for batch in batches for item in batch)
     if body.strip(BLANK) and _is_debris(items):

@@ -19,21 +19,31 @@ VALUES = 16_384
 DISTINCT_KEYS = "(SELECT DISTINCT key0 FROM keys) AS keys"
 """The keys of `select_by`, each once."""
 
-_PSYCOPG_TYPES = {"INTEGER": "int4", "BIGINT": "int8", "BLOB": "bytea"}
+_OIDS = {"INTEGER": 23, "BIGINT": 20, "BLOB": 17}
+_TEXT = 25
+"""PostgreSQL's numbers of types."""
 
 
-def run(
-    connection: Connection, statement: str, parameters: Sequence[Any]
-) -> list[tuple[Any, ...]]:
-    """Run a statement in the driver's own words; answer its rows, if it has any.
+def run(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> None:
+    """Run a statement in the driver's own words.
 
     `{}` in it stands for a parameter. Errors are SQLAlchemy's.
     """
-    cursor = connection.connection.cursor()
-    mark, options = _WORDS[connection.dialect.name]
+    mark, _ = _WORDS[connection.dialect.name]
     with _errors(connection, statement):
-        cursor.execute(statement.replace("{}", mark), parameters, **options)
-        return cursor.fetchall() if cursor.description else []  # type: ignore[return-value]
+        cursor = connection.connection.cursor()
+        cursor.execute(statement.replace("{}", mark), parameters)
+
+
+def ask(
+    connection: Connection, query: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Run a query as `run` does; answer its rows."""
+    mark, options = _WORDS[connection.dialect.name]
+    with _errors(connection, query):
+        cursor = connection.connection.cursor()
+        cursor.execute(query.replace("{}", mark), parameters, **options)
+        return cursor.fetchall()  # type: ignore[return-value]
 
 
 _WORDS: dict[str, tuple[str, dict[str, bool]]] = {
@@ -89,10 +99,10 @@ def _copy(connection: Connection, table: Table, rows: Iterable[Any]) -> None:
 
 
 @cache
-def _copying(table: Table) -> tuple[str, list[str]]:
+def _copying(table: Table) -> tuple[str, list[int]]:
     """Write PostgreSQL's statement, and the types of its columns."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
-    types = [_PSYCOPG_TYPES.get(str(c.type), "text") for c in table.columns]
+    types = [_OIDS.get(str(c.type), _TEXT) for c in table.columns]
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
@@ -141,9 +151,9 @@ def select_by(
         return
     width, partitions = len(keys[0]), [partition] * query.count("{}")
     if connection.dialect.name == "postgresql":
-        columns = [list(column) for column in zip(*keys, strict=True)]
+        columns = [_array(column) for column in zip(*keys, strict=True)]
         arrays = f"SELECT * FROM unnest({', '.join(['{}'] * width)})"  # noqa: S608
-        yield from run(
+        yield from ask(
             connection, _with_keys(width, arrays, query), (*columns, *partitions)
         )
         return
@@ -156,7 +166,15 @@ def select_by(
         row = f"({', '.join(['{}'] * width)})"
         values = f"VALUES {', '.join([row] * size)}"
         parameters = (*chain.from_iterable(some), *partitions)
-        yield from run(connection, _with_keys(width, values, query), parameters)
+        yield from ask(connection, _with_keys(width, values, query), parameters)
+
+
+class ByteArray(list[bytes]):
+    """An array of bytes, which PostgreSQL is sent as one piece."""
+
+
+def _array(column: Sequence[Any]) -> list[Any]:
+    return ByteArray(column) if type(column[0]) is bytes else list(column)
 
 
 def _with_keys(width: int, keys: str, query: str) -> str:

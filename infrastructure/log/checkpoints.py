@@ -6,20 +6,13 @@ found here is always right.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any, cast
 
 from msgspec import structs
-from sqlalchemy import (
-    ColumnElement,
-    bindparam,
-    delete,
-    func,
-    insert,
-    null,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, delete, func, insert, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import StorageError
@@ -28,12 +21,14 @@ from profilestore.domain.identity import ProfileKey, partition_of
 from profilestore.domain.profile import Profile
 from profilestore.domain.timestamps import to_microseconds
 from profilestore.projections.standing import Standing
+from profilestore.projections.stream_fold import fold_stream
+from profilestore.projections.stream_row import KINDS, Row
 
 from .database import Database
 from .fold_version import fold_version
 from .head import Head
 from .streams import COLUMNS, Streams, recorded
-from .tables import checkpoints, events
+from .tables import checkpoints
 
 LONG = 1000
 """Events from which on a profile is worth checkpoints."""
@@ -44,41 +39,28 @@ PATIENCE = 0.2
 FIRST, LAST = -(2**63), 2**63 - 1
 """Times before and after all that are."""
 
-_LATEST = (
-    select(checkpoints.c.until, checkpoints.c.body)
-    .where(
-        checkpoints.c.partition == bindparam("partition"),
-        checkpoints.c.stream_id == bindparam("stream_id"),
-        checkpoints.c.updates == bindparam("updates"),
-        checkpoints.c.fold == bindparam("fold"),
-        checkpoints.c.until <= bindparam("then"),
-    )
-    .order_by(checkpoints.c.until.desc())
-    .limit(1)
-    .cte("latest")
+_LOOK = f"""
+WITH latest AS (
+    SELECT until, body FROM checkpoints WHERE partition = {{}} AND stream_id = {{}}
+    AND updates = {{}} AND fold = {{}} AND until <= {{}} ORDER BY until DESC LIMIT 1
 )
-_LATER = (
-    select(*COLUMNS)
-    .where(
-        events.c.partition == bindparam("partition"),
-        events.c.stream_id == bindparam("stream_id"),
-        events.c.occurred_at
-        > func.coalesce(select(_LATEST.c.until).scalar_subquery(), FIRST),
-        events.c.occurred_at <= bindparam("then"),
-    )
-    # By the index that has them in this order, not by one that has the whole stream.
-    .order_by(events.c.occurred_at)
-    .limit(bindparam("most"))
-    .subquery()
-)
-_CHECKPOINT = {events.c.name: null(), events.c.state: _LATEST.c.body}
-# One statement, so that both are of one state of the log; a checkpoint has no name.
-_LOOK = union_all(
-    select(*(_CHECKPOINT.get(c, null()).label(c.name) for c in COLUMNS)).select_from(
-        _LATEST
-    ),
-    select(_LATER),
-)
+SELECT NULL, NULL, NULL, NULL, body, NULL, NULL, NULL FROM latest
+UNION ALL SELECT * FROM (
+    SELECT {", ".join(c.name for c in COLUMNS)} FROM events
+    WHERE partition = {{}} AND stream_id = {{}}
+    AND occurred_at > coalesce((SELECT until FROM latest), {FIRST})
+    AND occurred_at <= {{}} ORDER BY occurred_at LIMIT {{}}
+) AS later
+"""  # noqa: S608 - names and numbers of ours
+"""One statement, so that both are of one state of the log; a checkpoint has no name.
+
+Events are found by the index that has them in order of time, not by one that has the
+whole stream.
+"""
+_Row = tuple[Any, ...]
+"""Of COLUMNS."""
+_NAMES = [column.name for column in COLUMNS]
+_NAME, _TEXT, _VERSION = map(_NAMES.index, ("name", "state", "version"))
 
 
 class Checkpoints:
@@ -101,7 +83,7 @@ class Checkpoints:
         if _serve(cut):
             checkpoint, later = self._look(key, cut)
             if checkpoint is None and len(later) < LONG:
-                return later
+                return _folded(key, later, cut.updates)
             if standing := self._extended(key, cut, checkpoint, later):
                 return standing
             self.make(key, cut.updates)
@@ -113,24 +95,17 @@ class Checkpoints:
         """Say how a profile stands at a cut; None where that takes a fold of it all."""
         return self._extended(key, cut, *self._look(key, cut))
 
-    def _look(
-        self, key: ProfileKey, cut: Cut
-    ) -> tuple[Standing | None, list[RecordedEvent]]:
+    def _look(self, key: ProfileKey, cut: Cut) -> tuple[Standing | None, list[_Row]]:
         """Read the last checkpoint in a cut, if there is one, and events after it."""
-        rows = self._database.ask(
-            _LOOK,
-            {
-                "partition": partition_of(key, self._database.partitions),
-                "stream_id": key.stream_bytes,
-                "updates": cut.updates.value,
-                "fold": fold_version(),
-                "then": to_microseconds(cut.valid_at) if cut.valid_at else LAST,
-                "most": max(LONG, self._most_later),
-            },
+        stream = partition_of(key, self._database.partitions), key.stream_bytes
+        made_by = cut.updates.value, fold_version()
+        then = to_microseconds(cut.valid_at) if cut.valid_at else LAST
+        most = max(LONG, self._most_later)
+        rows = self._database.ask_plainly(
+            _LOOK, (*stream, *made_by, then, *stream, then, most)
         )
-        (body,) = [row.state for row in rows if row.name is None] or [None]
-        later = [recorded(key, *row) for row in rows if row.name is not None]
-        later.sort(key=lambda of: of.version)
+        (body,) = [row[_TEXT] for row in rows if row[_NAME] is None] or [None]
+        later = [row for row in rows if row[_NAME] is not None]
         return body and Standing.from_json(body), later
 
     @property
@@ -142,14 +117,15 @@ class Checkpoints:
         key: ProfileKey,
         cut: Cut,
         checkpoint: Standing | None,
-        later: list[RecordedEvent],
+        later: list[_Row],
     ) -> Standing | None:
         """Put later events on top of a checkpoint, and keep that if they are many."""
         if checkpoint is None or len(later) >= self._most_later:
             return None
-        standing = checkpoint.extended(later, cut.updates)
+        events = [recorded(key, *row) for row in later]
+        standing = checkpoint.extended(events, cut.updates)
         if standing and cut.valid_at is None and len(later) > self.interval:
-            version = max(recorded.version for recorded in later)
+            version = max(row[_VERSION] for row in later)
             self._write(key, cut.updates, version, [standing], anew=False)
         return standing
 
@@ -215,6 +191,26 @@ class Checkpoints:
             checkpoints.c.updates == updates.value,
             checkpoints.c.fold == fold_version(),
         ]
+
+
+def _folded(
+    key: ProfileKey, rows: list[_Row], updates: UpdatePolicy
+) -> Standing | list[RecordedEvent]:
+    """Fold all events of a profile from their columns, as read models are folded.
+
+    Where that fails, or there are none, they are given as events: to read these tells
+    which of them is wrong.
+    """
+    plain = [
+        (time, KINDS[name], revision, event_id, text, b"")
+        for event_id, name, revision, time, text, *_ in rows
+        if name in KINDS and None not in (event_id, revision)
+    ]
+    if rows and len(plain) == len(rows):
+        with suppress(Exception):
+            folded = fold_stream(key.profile_id, cast("list[Row]", plain), updates)
+            return folded.standing
+    return [recorded(key, *row) for row in rows]
 
 
 def _serve(cut: Cut) -> bool:

@@ -18,6 +18,7 @@ from .backend import BUSY_SECONDS
 from .birthplace import Birthplace
 from .group import Delivery
 from .insertion import Insertion, Positions
+from .relay import Relay
 from .ticket import Ticket, Told
 from .writer import Answer, Entry, LogWriter
 
@@ -65,6 +66,7 @@ class Committer:
         self._changed = Condition(Lock())
         self._thread: Thread | None = None
         self._closed = False
+        self._relay = Relay()
         self._birthplace = Birthplace()
 
     @property
@@ -83,7 +85,7 @@ class Committer:
         `told` is called with the ticket once it is settled.
         """
         self._birthplace.check()  # before the lock, which another may hold for ever
-        ticket = Ticket(entry, told)
+        ticket = Ticket(entry, self._relay, told)
         with self._changed:
             if self._closed:
                 raise StoreUnavailableError("the store is closed")
@@ -173,12 +175,15 @@ class Committer:
             left = sum(ticket.events for ticket in (*self._group, *waiting))
         error = LeftUnstoredError(left, self._wait_seconds)
         _fail(waiting, error)
+        self._relay.finish()
         raise error
 
     def _run(self) -> None:
         while group := self._next_group():
+            self._relay.finish()
             self._group = group
             self._commit(group)
+        self._relay.finish()
 
     def _next_group(self) -> list[Ticket]:
         """Wait for entries and take what fits; nothing once closed and drained.
@@ -190,7 +195,8 @@ class Committer:
         with self._changed:
             before, self._wanted = self._wanted, 1
             while not self._queue and not self._closed:
-                self._changed.wait()
+                if not self._changed.wait(LINGER_SECONDS if self._relay else None):
+                    self._relay.finish()
             if len(self._queue) < before and not self._closed:
                 self._wanted = before
                 self._changed.wait(LINGER_SECONDS)
@@ -232,6 +238,7 @@ class Committer:
         else:
             for ticket, answer in zip(group, answers, strict=True):
                 ticket.answered(answer)
+        self._relay.pass_on()
 
     def _commit_parts(self, group: Sequence[Ticket], error: BaseException) -> None:
         """Find the entry that made its group fail: the others are not to blame."""

@@ -1,8 +1,8 @@
 """A store's database, open: transactions to read and to write, errors translated."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, RootTransaction
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -15,12 +15,14 @@ from profilestore.domain.errors import (
     StoreUnavailableError,
 )
 
-from . import schema
+from . import bulk, schema
 from .backend import BUSY_SECONDS, Backend
 from .birthplace import Birthplace
 from .urls import parse_url
 
 MOST_BUSY_SECONDS = 86_400
+
+T = TypeVar("T")
 
 
 class Database:
@@ -132,18 +134,29 @@ class Database:
         The server hears nothing else, so this is the way to be answered soon. A
         connection that was lost since it was used last is no error: another is taken.
         """
-        try:
-            return self._ask(query, values)
-        except StorageError as error:
-            if not error.disconnected or error.unreachable:
-                raise
-        return self._ask(query, values)
+        return _even_if_lost(lambda: self._ask(query, values))
+
+    def ask_plainly(
+        self, query: str, parameters: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Run one query as `ask` does, in the words of the driver: see `bulk.run`."""
+        return _even_if_lost(lambda: self._ask_plainly(query, parameters))
 
     def _ask(
         self, query: Executable, values: Mapping[str, Any] | None
     ) -> Sequence[Any]:
         with self._transaction(self._single, self.busy_seconds) as connection:
             return connection.execute(query, values).all()
+
+    def _ask_plainly(
+        self, query: str, parameters: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        with (
+            self._in_use(self.busy_seconds),
+            self._connect(self._single, self.busy_seconds) as connection,
+            self._returned(connection),
+        ):
+            return bulk.ask(connection, query, parameters)
 
     def close(self) -> None:
         """Close all connections; the last one out folds SQLite's WAL into the file.
@@ -159,18 +172,32 @@ class Database:
 
     @contextmanager
     def _transaction(self, engine: Engine, waited: float) -> Iterator[Connection]:
+        with self._in_use(waited):
+            transaction = self._begin(engine, waited)
+            with (
+                transaction.connection as connection,
+                self._returned(connection),
+                transaction,
+            ):
+                yield connection
+
+    @contextmanager
+    def _in_use(self, waited: float) -> Iterator[None]:
+        """Use the database, if it may still be used."""
         self._birthplace.check()
         if self._closed:
             raise StoreUnavailableError("the store is closed")
         with self.backend.turn, self._translated(waited):
-            transaction = self._begin(engine, waited)
-            with transaction.connection as connection:
-                try:
-                    with transaction:
-                        yield connection
-                finally:
-                    if self._closed:
-                        connection.invalidate()  # the pool to return it to is no more
+            yield
+
+    @contextmanager
+    def _returned(self, connection: Connection) -> Iterator[None]:
+        """Let a connection go where the pool to return it to is no more."""
+        try:
+            yield
+        finally:
+            if self._closed:
+                connection.invalidate()
 
     def _begin(
         self, engine: Engine, waited: float, *, again: bool = True
@@ -211,6 +238,16 @@ class Database:
                 error, InterfaceError
             )
             raise failure from error
+
+
+def _even_if_lost(ask: Callable[[], T]) -> T:
+    """Ask, once more if the connection was lost."""
+    try:
+        return ask()
+    except StorageError as error:
+        if not error.disconnected or error.unreachable:
+            raise
+    return ask()
 
 
 def _backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:

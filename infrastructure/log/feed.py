@@ -118,9 +118,9 @@ class Pause:
         """Whether nothing is to be waited for any more."""
         return self._stop.is_set()
 
-    def wait(self) -> None:
-        """Wait, each time longer."""
-        self._stop.wait(self._seconds)
+    def wait(self, least: float = 0.0) -> None:
+        """Wait, each time longer, and for so many seconds at least."""
+        self._stop.wait(max(self._seconds, least))
         self._seconds = min(self._seconds * 2, self.LONGEST)
 
     def reset(self) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, update
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.timestamps import to_microseconds
 
-from .bulk import insert_rows, present, run, select_by
+from .bulk import ask, insert_rows, present, run, select_by
 from .logged_event import digest, link
 from .tables import checkpoints, events, streams
 
@@ -95,7 +95,7 @@ class Head:
         """
         engine = connection.dialect.name
         statement = f"{_HEAD[engine]} WHERE partition = {{}}{_LOCKING[engine]}"
-        ((position, chain, recorded_at, transaction),) = run(
+        ((position, chain, recorded_at, transaction),) = ask(
             connection, statement, (partition,)
         )
         now = max(to_microseconds(datetime.now(UTC)), recorded_at)

@@ -1,10 +1,12 @@
 """PostgreSQL 15 or newer, by psycopg 3."""
 
+import struct
 from contextlib import nullcontext
 from threading import Semaphore
 from typing import Any
 
-from psycopg.adapt import PyFormat
+from psycopg.adapt import Dumper, PyFormat
+from psycopg.pq import Format
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -15,6 +17,7 @@ from profilestore.domain.errors import (
 )
 
 from .backend import Backend
+from .bulk import ByteArray, run
 from .urls import shown
 
 OLDEST = 150000
@@ -124,20 +127,31 @@ def _engine(url: URL, busy_seconds: float, *, readonly: bool) -> Engine:
         # By its type's number the driver would find bytes one written in Python.
         adapters = connection.adapters
         adapters.register_dumper(bytes, adapters.get_dumper(bytes, PyFormat.BINARY))
+        adapters.register_dumper(ByteArray, _ByteArrayDumper)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if options.get("single"):
             return
-        connection.exec_driver_sql(_BEGIN[readonly])
+        run(connection, _BEGIN[readonly])
         wait = options.get("wait_seconds")
         if wait is not None:
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = {_milliseconds(wait)}"
-            )
+            run(connection, f"SET LOCAL lock_timeout = {_milliseconds(wait)}")
 
     return engine
+
+
+class _ByteArrayDumper(Dumper):
+    """Writes the keys of an append: the driver would ask of each what it is."""
+
+    format = Format.BINARY
+    oid = 1001  # bytea[]
+
+    def dump(self, obj: ByteArray) -> bytes:
+        # One dimension, no nulls, of bytea; so many, counted from 1.
+        head = struct.pack("!5i", 1, 0, 17, len(obj), 1)
+        return b"".join([head, *[len(one).to_bytes(4) + one for one in obj]])
 
 
 def _milliseconds(seconds: float) -> int:

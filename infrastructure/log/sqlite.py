@@ -26,10 +26,13 @@ from profilestore.domain.errors import (
 )
 
 from .backend import BUSY_SECONDS, Backend
+from .bulk import run
 
 PAGE_BYTES = 8192
 """Of new files: an index that is hit at random writes less in larger pages."""
 CACHE_KIB = 64 * 1024
+WAIT_SECONDS = "wait_seconds"
+"""What a transaction may be told, and a connection remembers of the one before."""
 STATEMENTS = 256
 """Compiled statements that a connection keeps: inserts come in 101 sizes."""
 CHECKPOINT_PAGES = 8000
@@ -151,9 +154,11 @@ def _engine(url: URL, mode: str, busy_seconds: float, *, readonly: bool) -> Engi
         options = connection.get_execution_options()
         if options.get("single"):
             return
-        wait = options.get("wait_seconds", busy_seconds)
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        wait = options.get(WAIT_SECONDS, busy_seconds)
+        if wait != connection.info.get(WAIT_SECONDS):
+            run(connection, f"PRAGMA busy_timeout = {int(wait * 1000)}")
+            connection.info[WAIT_SECONDS] = wait
+        run(connection, f"BEGIN {mode}")
 
     @event.listens_for(engine, "handle_error")
     def judge(context: ExceptionContext) -> None:

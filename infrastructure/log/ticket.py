@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import copy
-from threading import Lock
 
 from eventsourcing.persistence import IntegrityError
 
@@ -10,6 +9,7 @@ from profilestore.domain.errors import StoreBusyError
 from profilestore.domain.rejection import Ignored
 
 from .group import Delivery
+from .relay import Relay, Turn
 from .writer import Answer, Entry
 
 Told = Callable[["Ticket"], None]
@@ -20,14 +20,14 @@ and must not wait."""
 class Ticket:
     """An entry on its way into the log."""
 
-    def __init__(self, entry: Entry, told: Told = lambda _: None) -> None:
+    def __init__(self, entry: Entry, relay: Relay, told: Told = lambda _: None) -> None:
         self.entry = entry
+        self._relay = relay
+        self._turn = Turn(relay)
         self._told = told
         texts = _texts(entry)
         self.events = len(texts) or 1
         self.bytes = sum(map(len, texts))
-        self._done = Lock()
-        self._done.acquire()
         self._answer: Answer | None = None
         self._error: BaseException | None = None
 
@@ -36,8 +36,12 @@ class Ticket:
 
         StoreBusyError after so many seconds: the entry may still be stored later.
         """
-        if not self._done.acquire(timeout=seconds):
+        if not self._turn.wait(seconds):
             raise StoreBusyError(seconds)
+        return self.result()
+
+    def result(self) -> Answer:
+        """Give the answer once the ticket is settled; raise what made it fail."""
         if self._error is not None:
             # Each caller has an error of its own: it adds a traceback to it, and notes.
             own = copy(self._error).with_traceback(self._error.__traceback__)
@@ -46,7 +50,7 @@ class Ticket:
         return self._answer
 
     def answered(self, answer: Answer) -> None:
-        """Let the caller go on."""
+        """Let the caller go on when the relay comes to it."""
         if isinstance(answer, IntegrityError):
             self._error = answer
         self._answer = answer
@@ -58,7 +62,7 @@ class Ticket:
         self._settled()
 
     def _settled(self) -> None:
-        self._done.release()
+        self._relay.add(self._turn)
         self._told(self)
 
 

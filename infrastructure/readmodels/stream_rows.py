@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.identity import ProfileKey
-from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, run, select_by
+from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, ask, select_by
 from profilestore.infrastructure.log.tables import heads
 from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Kind, Row
@@ -66,7 +66,7 @@ def read_range(
     """Read all streams between two ids by going through the partition once."""
     end = end_of_log(connection, partition)
     query = f"SELECT {_ROW} FROM {_EVENTS[connection.dialect.name]} {_RANGE}"  # noqa: S608 - words of ours
-    rows = run(connection, query, (partition, after, until))
+    rows = ask(connection, query, (partition, after, until))
     found = _streams(connection, partition, rows, after, until)
     return Range(found, until, len(rows), end)
 
@@ -82,7 +82,7 @@ def read_some(
     query = (
         f"SELECT {_ROW} FROM events {_RANGE} ORDER BY stream_id, version LIMIT {limit}"  # noqa: S608
     )
-    rows = run(connection, query, (partition, after, until))
+    rows = ask(connection, query, (partition, after, until))
     if len(rows) == limit:
         last = rows[-1][_STREAM]
         whole = [row for row in rows if row[_STREAM] != last]
@@ -112,7 +112,7 @@ def read_positions(
         f"SELECT {_ROW}, position, version FROM events "  # noqa: S608
         "WHERE partition = {} AND position > {} AND position <= {}"
     )
-    rows = run(connection, query, (partition, after, to))
+    rows = ask(connection, query, (partition, after, to))
     ids = {row[_STREAM] for row in rows}
     return _named(_names_of(connection, partition, ids), rows)
 
@@ -154,7 +154,7 @@ def _streams(
     query = """SELECT stream_id, api_space_id, profile_id FROM streams WHERE
         partition = {} AND stream_id > {} AND stream_id <= {}
         AND api_space_id IS NOT NULL"""
-    return _named(run(connection, query, (partition, after, until)), rows)
+    return _named(ask(connection, query, (partition, after, until)), rows)
 
 
 def _named(names: Iterable[Any], rows: Iterable[Any]) -> list[Stream]:

@@ -23,6 +23,7 @@ from profilestore import (
 )
 from profilestore.domain.admission import Outcome
 from profilestore.domain.receipt import Receipt
+from profilestore.infrastructure.log import committer as committer_module
 from profilestore.infrastructure.log import group as group_module
 from profilestore.infrastructure.log import ticket as ticket_module
 from profilestore.infrastructure.log.committer import Committer
@@ -195,6 +196,25 @@ def test_one_error_for_all_grows_with_each_caller(
         errors = [error_of(ticket) for ticket in tickets]
 
     assert len({id(error) for error in errors}) <= 2
+
+
+@pytest.mark.parametrize("moment", [0.005, 3600])
+def test_one_who_does_not_wake_the_next_holds_it_up_for_a_moment(
+    moment: float, monkeypatch: pytest.MonkeyPatch, either_url: str
+) -> None:
+    """The control has a moment that does not end."""
+    monkeypatch.setattr(committer_module, "LINGER_SECONDS", moment)
+    with committing(either_url) as committer:
+        with held_head(either_url):
+            committer.submit(delivery(0))  # waits for the head; the rest for this one
+            stopped, behind = (committer.submit(delivery(n)) for n in (1, 2))
+            stopped._turn.waited_for = True  # by a thread that does not go on
+        if moment < 1:
+            assert behind.wait(60)
+        else:
+            with pytest.raises(StoreBusyError):
+                behind.wait(1)
+    assert stored_numbers(either_url) == [0, 1, 2]
 
 
 def test_a_closed_store_takes_nothing_more(either_url: str) -> None:

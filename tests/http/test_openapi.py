@@ -53,6 +53,20 @@ def test_it_is_openapi_3_1_of_all_routes(document: Any) -> None:
             assert named == set(re.findall(r"{(\w+)}", path))
 
 
+def test_what_is_not_described_is_not_served(served: Served, document: Any) -> None:
+    for path, operations in document["paths"].items():
+        plain = re.sub(r"{\w+}", "x", path)
+        for method in {"GET", "PUT", "DELETE"} - {m.upper() for m in operations}:
+            answer = served.request(method, plain)
+            assert (answer.status, answer.headers["Allow"].lower()) == (
+                405,
+                *operations,
+            )
+            assert answer.headers["Content-Type"] == "application/problem+json"
+    for path in ("/", "/v1", f"{WEBHOOK}/", f"{WEBHOOK}x", f"/x{WEBHOOK}", "/v1/feed/"):
+        assert served.request("POST", path).status == 404
+
+
 def test_the_examples_are_events_that_are_taken(served: Served, document: Any) -> None:
     (operation,) = document["webhooks"]["profileEvents"].values()
     (content,) = operation["requestBody"]["content"].values()

@@ -16,6 +16,7 @@ from profilestore.infrastructure.cli.many import Step
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
+from profilestore.infrastructure.readmodels import warmer as warming
 from profilestore.infrastructure.readmodels.stream_rows import Stream
 from tests.integration.test_cli import Shell
 from tests.read_models import kept, mixed
@@ -391,6 +392,31 @@ def test_a_thread_that_keeps_them_warm_outlives_any_error(
             assert comes_true(lambda: behind(store) == [0] and warmer.failure is None)
 
 
+def folded_in_a_rest(store: ProfileStore, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Say whether what comes while the thread rests is folded; to end ends a rest."""
+    monkeypatch.setattr(warming, "LONGEST_REST_SECONDS", 60)
+    store.append([event(1, "first")])
+    with store.keep_warm():
+        assert comes_true(lambda: behind(store) == [0])
+        store.append([event(2, "second")])
+        return comes_true(lambda: behind(store) == [0], seconds=1)
+
+
+def test_a_thread_that_worked_rests_for_as_long_as_that_asks(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warming, "REST", 1e6)
+    assert not folded_in_a_rest(store, monkeypatch)
+    assert ids(store) == ["first", "second"]  # an answer has all, however it rests
+
+
+def test_the_control_does_not_rest(
+    store: ProfileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warming, "REST", 0)
+    assert folded_in_a_rest(store, monkeypatch)
+
+
 def test_a_long_stream_of_no_profile_is_left_out(
     store: ProfileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -409,9 +435,9 @@ def behind(store: ProfileStore) -> list[int]:
     return [model.events_behind for model in store.read_models.describe()]
 
 
-def comes_true(condition: Callable[[], bool]) -> bool:
+def comes_true(condition: Callable[[], bool], seconds: float = 30) -> bool:
     pause = Event()
-    return any(condition() or pause.wait(0.05) for _ in range(600))
+    return any(condition() or pause.wait(0.05) for _ in range(int(20 * seconds)))
 
 
 @pytest.mark.parametrize(

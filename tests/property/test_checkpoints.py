@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from profilestore import Cut, ProfileNotFoundError, ProfileStore, current_profile
 from profilestore.domain.cut import UpdatePolicy
+from profilestore.infrastructure.log import bulk
 from profilestore.infrastructure.log import checkpoints as module
 from profilestore.infrastructure.log.checkpoints import Checkpoints
 from profilestore.infrastructure.log.head import Head
@@ -136,19 +137,11 @@ def test_a_checkpoint_spares_reading_what_is_before_it(
     with ProfileStore.open(new_url("postgresql-1")) as store:
         store.append([minute(n) for n in range(2000)])
         store.current(SPACE, "joe")
-        asked = {
-            "partition": 0,
-            "stream_id": store.key(SPACE, "joe").stream_bytes,
-            "updates": "merge",
-            "fold": module.fold_version(),
-            "then": module.LAST,
-            "most": module.LONG,
-        }
+        stream = 0, store.key(SPACE, "joe").stream_bytes
+        made_by = "merge", module.fold_version()
+        asked = (*stream, *made_by, module.LAST, *stream, module.LAST, module.LONG)
         with store._database.read() as connection:  # noqa: SLF001 - there is no other way
-            look = module._LOOK.compile(dialect=connection.dialect)  # noqa: SLF001
-            plan = connection.exec_driver_sql(
-                f"EXPLAIN {look}", look.construct_params(asked)
-            )
+            plan = bulk.ask(connection, f"EXPLAIN {module._LOOK}", asked)  # noqa: SLF001
             told = "".join(row[0] for row in plan)
 
     assert "events_by_time" in told
