@@ -142,7 +142,7 @@ class Served:
         given = {TOKEN: ["*"]} if tokens is None else tokens
         self.log = Path(tempfile.mkstemp(suffix=".log")[1])
         arguments = ["--database", database, "serve", "--port", "0", *options]
-        environment |= {
+        environment = {
             "PROFILESTORE_WEBHOOK_SECRETS": secrets,
             "PROFILESTORE_READ_TOKENS": json.dumps(given),
         } | environment

@@ -192,8 +192,8 @@ def test_a_stream_ends_when_its_reader_is_gone(url: str) -> None:
 
 
 def test_streams_end_when_the_server_stops(served: Served) -> None:
-    served.deliver(event(1))
-    stream = follow(served, 0, partition=0)
+    served.deliver([event(n, f"p{n}") for n in range(20)])  # some in each partition
+    next(stream := follow(served, 0))
     reading = threading.Thread(target=lambda: list(stream))
     reading.start()
 

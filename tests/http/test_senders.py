@@ -105,8 +105,8 @@ INFLATING = """
 import zlib
 from profilestore.infrastructure.http import body
 receive = body.Bodies.receive
-async def inflating(self, request):
-    return zlib.decompress(await receive(self, request), wbits=47)
+async def inflating(self, *given):
+    return zlib.decompress(await receive(self, *given), wbits=47)
 body.Bodies.receive = inflating
 """
 
