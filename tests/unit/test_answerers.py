@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from profilestore.domain.errors import StoreBusyError
+from profilestore.infrastructure.http import answerers as module
 from profilestore.infrastructure.http.answerers import Answerers
 
 MINUTE = 60
+SECONDS = 3
 
 
 def answered_by(threads: int, ask: Callable[[Answerers], Awaitable[None]]) -> None:
@@ -65,6 +67,49 @@ def test_a_slow_question_does_not_hold_up_others() -> None:
 def test_the_control_with_one_thread_holds_them_up() -> None:
     with pytest.raises(StoreBusyError):
         answered_by(1, beside_a_slow_one)
+
+
+async def in_one_turn_with_a_slow_one(answerers: Answerers) -> None:
+    release = threading.Event()
+    quick, slow = (
+        asyncio.create_task(answerers.ask(work, MINUTE))
+        for work in (lambda: 7, release.wait)
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            assert await quick == 7
+        assert not slow.done()
+    finally:
+        release.set()
+
+
+async def who_wait_for_each_other(answerers: Answerers) -> None:
+    all_here = threading.Barrier(4)
+    asked = [answerers.ask(all_here.wait, MINUTE) for _ in range(4)]
+    try:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.gather(*asked)
+    finally:
+        all_here.abort()
+
+
+def test_an_answer_is_told_though_its_thread_is_at_a_slow_one() -> None:
+    answered_by(1, in_one_turn_with_a_slow_one)
+
+
+def test_all_threads_wait_at_once_for_what_is_far_away() -> None:
+    answered_by(4, who_wait_for_each_other)
+
+
+@pytest.mark.parametrize(
+    "asked", [in_one_turn_with_a_slow_one, who_wait_for_each_other]
+)
+def test_the_control_without_an_end_of_patience_waits(
+    asked: Callable[[Answerers], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 3600)
+    with pytest.raises(TimeoutError):
+        answered_by(4 if asked is who_wait_for_each_other else 1, asked)
 
 
 def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
