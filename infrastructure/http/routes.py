@@ -42,9 +42,9 @@ class Routes:
         for route in self._routes:
             if found := route.path_regex.match(scope["path"]):
                 scope["route"], scope["path_params"] = route, found.groupdict()
-                methods = sorted(route.methods or ())
+                methods = route.methods or ()
                 if scope["method"] not in methods:
-                    raise ProblemError(NO_METHOD, "", Allow=", ".join(methods))
+                    raise ProblemError(NO_METHOD, "", Allow=", ".join(sorted(methods)))
                 response: Response = await route.endpoint(request)
                 return response
         raise ProblemError(NOT_FOUND, "")
