@@ -81,6 +81,21 @@ def test_the_current_profile_is_one_statement(store: ProfileStore, url: str) -> 
     assert len(statements) == 3
 
 
+def of_tables(statements: list[str]) -> list[tuple[str, set[str]]]:
+    """Pair those that are about a partition's tables with the tables."""
+    ours = {table.name for table in metadata.sorted_tables} - GLOBAL
+    found = (
+        (one, ours & set(re.findall(r"(?:FROM|INTO|UPDATE|JOIN) (\w+)", one)))
+        for one in statements
+    )
+    return [(statement, tables) for statement, tables in found if tables]
+
+
+def names_partition(statement: str) -> bool:
+    where = statement.partition("WHERE")[2]
+    return "partition" in where or statement.startswith("INSERT")
+
+
 def test_appends_and_answers_name_their_partition_in_every_statement(
     store: ProfileStore, url: str
 ) -> None:
@@ -92,19 +107,28 @@ def test_appends_and_answers_name_their_partition_in_every_statement(
         store.profile(SPACE, "p1", valid_at=None)
         list(store.quarantine.naming(store.key(SPACE, "p1")))
         store.feed(partition=0)
+
+    hot = of_tables(statements)
+    assert len(hot) > 10
+    for statement, _ in hot:
+        assert names_partition(statement), statement
+
+
+def test_a_question_about_many_asks_all_partitions_once_how_far_they_are(
+    store: ProfileStore, url: str
+) -> None:
+    """Of the head and the read model of each it reads a row; of all else, by partition."""
+    store.append([event(n, f"p{n % 9}") for n in range(30)])
+    store.count(SPACE)
+
+    with heard(store, url) as statements:
         store.count(SPACE, valid_at=datetime.now(UTC))
         list(store.profiles(SPACE, status="active"))
 
-    ours = {table.name for table in metadata.sorted_tables} - GLOBAL
-    hot = [
-        statement
-        for statement in statements
-        if ours & set(re.findall(r"(?:FROM|INTO|UPDATE|JOIN) (\w+)", statement))
-    ]
-    assert len(hot) > 15
-    for statement in hot:
-        where = statement.partition("WHERE")[2]
-        assert "partition" in where or statement.startswith("INSERT"), statement
+    hot = of_tables(statements)
+    across = [tables for one, tables in hot if not names_partition(one)]
+    assert len(hot) > len(across)
+    assert across == [{"heads", "read_models"}] * 2
 
 
 def test_a_profile_lives_in_the_partition_its_id_says(
