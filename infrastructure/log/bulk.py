@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table
 
-ROWS = (2000, 500, 100)
+ROWS = (1000, 200, 50)
 """Rows that one SQLite statement inserts; what is left is one statement of its size."""
 VALUES = 16_384
 """Values of keys that one SQLite statement looks up by, at most."""

@@ -1,7 +1,8 @@
 """Streams as rows, whole and in bulk, for the folds of read models."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -169,9 +170,10 @@ def _named(names: Iterable[Any], rows: Iterable[Any]) -> list[Stream]:
         stream_id: Stream(stream_id, ProfileKey(space, profile_id), [])
         for stream_id, space, profile_id in names
     }
-    lists = {stream_id: stream.rows for stream_id, stream in found.items()}
+    # Of millions of rows each look-up of a name counts.
+    adders = {stream_id: stream.rows.append for stream_id, stream in found.items()}
+    adder_of, of_stream = adders.get, itemgetter(_STREAM)
     for row in rows:
-        of_stream = lists.get(row[_STREAM])
-        if of_stream is not None:
-            of_stream.append(cast("Row", row))
+        if add := adder_of(of_stream(row)):
+            add(row)
     return [stream for stream in found.values() if stream.rows]
