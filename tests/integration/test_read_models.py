@@ -13,6 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from profilestore import InvalidArgumentError, ProfileStore, StorageError
 from profilestore.domain.errors import DamagedStoreError
 from profilestore.infrastructure.cli.many import Step
+from profilestore.infrastructure.log.feed import Pause
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
@@ -393,10 +394,18 @@ def test_a_thread_that_keeps_them_warm_outlives_any_error(
 
 def folded_in_a_rest(store: ProfileStore, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Say whether what comes while the thread rests is folded; to end ends a rest."""
+    resting = Event()
+
+    class Told(Pause):
+        def wait(self, least: float = 0.0) -> None:
+            resting.set()
+            super().wait(least)
+
     monkeypatch.setattr(warming, "LONGEST_REST_SECONDS", 60)
+    monkeypatch.setattr(warming, "Pause", Told)
     store.append([event(1, "first")])
     with store.keep_warm():
-        assert comes_true(lambda: behind(store) == [0])
+        assert resting.wait(30)
         store.append([event(2, "second")])
         return comes_true(lambda: behind(store) == [0], seconds=1)
 
