@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, RootTransaction
+from sqlalchemy import URL, Connection, Engine, Executable, RootTransaction, Table
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -157,6 +157,19 @@ class Database:
             self._returned(connection),
         ):
             return bulk.ask(connection, query, parameters)
+
+    def take_stock(self, *tables: Table) -> None:
+        """Have the server count and tidy tables that were just filled.
+
+        It would do so by itself, minutes later, and plan till then as if they were
+        small. SQLite plans without counts.
+        """
+        if self.backend.url.get_backend_name() != "postgresql":
+            return
+        names = ", ".join(table.name for table in tables)
+        engine = self.backend.writer.execution_options(single=True)
+        with self._transaction(engine, self.busy_seconds) as connection:
+            bulk.run(connection, f"VACUUM (ANALYZE, SKIP_LOCKED) {names}")
 
     def close(self) -> None:
         """Close all connections; the last one out folds SQLite's WAL into the file.

@@ -2,15 +2,20 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
 from profilestore.domain.cut import UpdatePolicy
+from profilestore.domain.errors import StorageError
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.tables import read_parts
+from profilestore.infrastructure.log.tables import (
+    read_parts,
+    read_profiles,
+    read_spans,
+)
 
 from .catch_up import catch_up
 from .generation import Generation
@@ -25,6 +30,8 @@ PASSES = 10
 there are more, streams are read one by one, which costs a look at a page an event."""
 STEP_EVENTS = 10_000
 """Events that one step reads then, about."""
+MANY = 10_000
+"""Events whose folds are too many to be looked for as if they were few."""
 
 
 class Part(NamedTuple):
@@ -153,3 +160,9 @@ def events_built(connection: Connection, generation: Generation) -> int:
     """Count the events that are folded into a generation that is being built."""
     query = select(func.sum(read_parts.c.events)).where(*generation.rows_of(read_parts))
     return int(connection.execute(query).scalar_one() or 0)
+
+
+def take_stock(database: Database) -> None:
+    """Have the database count what was built, once that is much."""
+    with suppress(StorageError):  # it will by itself, later
+        database.take_stock(read_profiles, read_spans)

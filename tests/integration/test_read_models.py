@@ -17,6 +17,7 @@ from profilestore.infrastructure.log.feed import Pause
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
+from profilestore.infrastructure.readmodels import rebuild as rebuilding
 from profilestore.infrastructure.readmodels import warmer as warming
 from profilestore.infrastructure.readmodels.generation import Generation
 from profilestore.infrastructure.readmodels.stream_rows import Stream
@@ -437,6 +438,23 @@ def test_a_long_stream_of_no_profile_is_left_out(
     assert store.count(SPACE).profiles == 5
     assert store.rebuild().profiles == 5
     assert not list(store.check())
+
+
+@pytest.mark.parametrize("url", ["postgresql-1", "postgresql-4"], indirect=True)
+@pytest.mark.parametrize("build", ["rebuild", "count"])
+def test_the_server_knows_how_much_was_built(
+    store: ProfileStore, url: str, build: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It plans by that: by itself it would count minutes later."""
+    for module_ in (module, rebuilding):
+        monkeypatch.setattr(module_, "MANY", 100)
+    store.append([event(n, f"p{n}") for n in range(100)])
+    assert store.rebuild() if build == "rebuild" else store.count(SPACE)
+
+    tables = "relname IN ('read_profiles', 'read_spans') AND relkind = 'r'"
+    here = "relnamespace = current_schema()::regnamespace"
+    counted = f"SELECT reltuples FROM pg_class WHERE {tables} AND {here}"
+    assert [number for (number,) in rows(url, counted)] == [100, 100]
 
 
 def behind(store: ProfileStore) -> list[int]:
