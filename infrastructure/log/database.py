@@ -111,12 +111,17 @@ class Database:
         engine = self.backend.writer
         if wait_seconds is not None:
             engine = engine.execution_options(wait_seconds=wait_seconds)
+        with self._place(waited), self._transaction(engine, waited) as connection:
+            yield connection
+
+    @contextmanager
+    def _place(self, waited: float) -> Iterator[None]:
+        """Wait for a connection that writes to be free."""
         self._birthplace.check()  # before the lock, which another may hold for ever
         if not self.backend.places.acquire(timeout=waited):
             raise StoreBusyError(waited)
         try:
-            with self._transaction(engine, waited) as connection:
-                yield connection
+            yield
         finally:
             self.backend.places.release()
 
@@ -168,7 +173,8 @@ class Database:
             return
         names = ", ".join(table.name for table in tables)
         engine = self.backend.writer.execution_options(single=True)
-        with self._transaction(engine, self.busy_seconds) as connection:
+        waited = self.busy_seconds
+        with self._place(waited), self._transaction(engine, waited) as connection:
             bulk.run(connection, f"VACUUM (ANALYZE, SKIP_LOCKED) {names}")
 
     def close(self) -> None:
