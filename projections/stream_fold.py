@@ -21,7 +21,7 @@ from .completeness import Clashes, Ranges, gaps_and_clashes
 from .spans import Span
 from .standing import Standing
 from .state import Status
-from .stream_lives import StreamLife, follow, lives_of_rows
+from .stream_lives import StreamLife, by_revision, follow, lives_of_rows
 from .stream_row import Kind, Row, read, read_all, read_entity_tag
 from .stream_spans import add_spans, begin_span
 
@@ -121,7 +121,6 @@ _NOT_AFTER = (_CREATE, _FOREIGN)
 AT_ONCE = 100
 """Texts of one profile that are decoded at once."""
 _kind = itemgetter(1)
-_by_revision = itemgetter(2, 0, 3)
 
 
 def _apart(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
@@ -130,7 +129,7 @@ def _apart(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     devices: list[Row] = []
     for row in rows:
         (devices if row[1] == _DEVICES else lifecycle).append(row)
-    lifecycle.sort(key=_by_revision)
+    lifecycle.sort(key=by_revision)
     return lifecycle, devices
 
 

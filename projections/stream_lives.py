@@ -12,7 +12,8 @@ from .stream_row import Kind, Row
 
 _SKEW = CLOCK_SKEW // CLOCK_SKEW.resolution
 _CREATE, _DEVICES = int(Kind.CREATE), int(Kind.DEVICES)
-_by_revision = itemgetter(2, 0, 3)
+by_revision = itemgetter(2, 0, 3)
+"""The source order of lifecycle events of a life."""
 
 
 class StreamLife(NamedTuple):
@@ -38,7 +39,7 @@ class StreamLife(NamedTuple):
         begun = [] if create is None else [create]
         unbroken = follow([row[2] for row in (*begun, *lifecycle)])
         if not unbroken:
-            lifecycle = sorted(lifecycle, key=_by_revision)
+            lifecycle = sorted(lifecycle, key=by_revision)
         return cls(number, create, others, begun + lifecycle, devices, unbroken)
 
 

@@ -162,7 +162,9 @@ def events_built(connection: Connection, generation: Generation) -> int:
     return int(connection.execute(query).scalar_one() or 0)
 
 
-def take_stock(database: Database) -> None:
-    """Have the database count what was built, once that is much."""
+def take_stock(database: Database, events: int) -> None:
+    """Have the database count what was built of so many events, if these are many."""
+    if events < MANY:
+        return
     with suppress(StorageError):  # it will by itself, later
         database.take_stock(read_profiles, read_spans)

@@ -20,7 +20,7 @@ from profilestore.projections.answer import CutView
 from profilestore.projections.counts import Count, CountSeries, Moment, tally
 from profilestore.projections.listed import ListedProfile
 
-from .builder import MANY, Builder, take_stock
+from .builder import Builder, take_stock
 from .catch_up import catch_up
 from .check import Difference, compare, compare_some, count_streams
 from .description import Description, describe
@@ -170,8 +170,8 @@ class ReadModels:
                     zip(wanted, found, strict=True)
                 ):
                     self._freshen(partition, updates, live, end)
-                if sum(wanted) >= MANY and any(live is None for _, live in found):
-                    take_stock(self._database)
+                if any(live is None for _, live in found):
+                    take_stock(self._database, sum(wanted))
 
     def _freshen(
         self, partition: int, updates: UpdatePolicy, live: Generation | None, end: int

@@ -10,7 +10,7 @@ from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.fold_version import fold_version
 
 from .build_process import building
-from .builder import MANY, Builder, events_built, take_stock
+from .builder import Builder, events_built, take_stock
 from .description import describe
 from .generation import Generation, Phase
 
@@ -76,8 +76,7 @@ def rebuild(
     progress(total, total)
     for partition in range(database.partitions):
         drop_old(database, partition)
-    if total >= MANY:
-        take_stock(database)
+    take_stock(database, total)
     with database.read() as connection:
         models = describe(connection, database.partitions)
     live = [model for model in models if model.is_read]

@@ -17,7 +17,6 @@ from profilestore.infrastructure.log.feed import Pause
 from profilestore.infrastructure.log.fold_version import fold_version
 from profilestore.infrastructure.readmodels import builder, stream_rows
 from profilestore.infrastructure.readmodels import read_models as module
-from profilestore.infrastructure.readmodels import rebuild as rebuilding
 from profilestore.infrastructure.readmodels import warmer as warming
 from profilestore.infrastructure.readmodels.generation import Generation
 from profilestore.infrastructure.readmodels.stream_rows import Stream
@@ -446,8 +445,7 @@ def test_the_server_knows_how_much_was_built(
     store: ProfileStore, url: str, build: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It plans by that: by itself it would count minutes later."""
-    for module_ in (module, rebuilding):
-        monkeypatch.setattr(module_, "MANY", 100)
+    monkeypatch.setattr(builder, "MANY", 100)
     store.append([event(n, f"p{n}") for n in range(100)])
     assert store.rebuild() if build == "rebuild" else store.count(SPACE)
 
