@@ -55,6 +55,11 @@ _WHY = {
 _STATUSES = tuple(Status)
 
 
+def code_of(status: Status, push: Push, complete: bool) -> int:  # noqa: FBT001 - the members of a condition
+    """Give a condition its number, from 0 to 23, as read models store it."""
+    return _STATUSES.index(status) * 8 + push * 2 + complete
+
+
 class Condition(NamedTuple):
     """One of the 24 conditions that a profile can be in."""
 
@@ -64,8 +69,8 @@ class Condition(NamedTuple):
 
     @property
     def code(self) -> int:
-        """A number from 0 to 23 for it, as read models store it."""
-        return _STATUSES.index(self.status) * 8 + self.push * 2 + self.complete
+        """Its number."""
+        return code_of(*self)
 
     @classmethod
     def of(cls, code: int) -> Self:

@@ -76,10 +76,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return Completeness.of(self.missing, self.clashes, create_seen=self.create_seen)
 
     @property
+    def complete(self) -> bool:
+        """Whether all of the life was seen, and nothing twice."""
+        return self.create_seen and not self.missing and not self.clashes
+
+    @property
     def condition(self) -> Condition:
         """What lists and counts ask of it."""
-        complete = self.create_seen and not self.missing and not self.clashes
-        return Condition(self.status, Push.of(self.devices), complete)
+        return Condition(self.status, Push.of(self.devices), self.complete)
 
     def extended(
         self, events: Iterable[RecordedEvent], updates: UpdatePolicy

@@ -4,13 +4,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from profilestore.domain.source_order import CLOCK_SKEW
 
-from .stream_row import Kind, Row
+from .stream_row import Kind, NamedRow, Row
 
 _SKEW = CLOCK_SKEW // CLOCK_SKEW.resolution
+R = TypeVar("R", Row, NamedRow)
 _CREATE, _DEVICES = int(Kind.CREATE), int(Kind.DEVICES)
 by_revision = itemgetter(2, 0, 3)
 """The source order of lifecycle events of a life."""
@@ -20,22 +21,21 @@ class StreamLife(NamedTuple):
     """A life, and what was in it; life 0 has no create."""
 
     number: int
-    create: Row | None
-    others: list[Row]
+    create: NamedRow | None
+    others: list[NamedRow]
     """In order of time."""
-    lifecycle: list[Row]
+    lifecycle: list[NamedRow]
     """In source order, with the create."""
-    devices: list[Row]
+    devices: list[NamedRow]
     unbroken: bool
     """Whether the lifecycle events have consecutive revisions in order of time."""
 
     @classmethod
-    def of(cls, number: int, create: Row | None, others: list[Row]) -> "StreamLife":
+    def of(
+        cls, number: int, create: NamedRow | None, others: list[NamedRow]
+    ) -> "StreamLife":
         """Take lifecycle and device events apart."""
-        lifecycle, devices = others, []
-        if _DEVICES in [row[1] for row in others]:
-            lifecycle = [row for row in others if row[1] != _DEVICES]
-            devices = [row for row in others if row[1] == _DEVICES]
+        lifecycle, devices = apart(others)
         begun = [] if create is None else [create]
         unbroken = follow([row[2] for row in (*begun, *lifecycle)])
         if not unbroken:
@@ -43,7 +43,17 @@ class StreamLife(NamedTuple):
         return cls(number, create, others, begun + lifecycle, devices, unbroken)
 
 
-def lives_of_rows(rows: list[Row]) -> list[StreamLife]:
+def apart(rows: list[R]) -> tuple[list[R], list[R]]:
+    """Take lifecycle and device events apart."""
+    if _DEVICES not in [row[1] for row in rows]:
+        return rows, []
+    return (
+        [row for row in rows if row[1] != _DEVICES],
+        [row for row in rows if row[1] == _DEVICES],
+    )
+
+
+def lives_of_rows(rows: list[NamedRow]) -> list[StreamLife]:
     """Divide events in order of time into lives (SPEC section 4)."""
     creates = [index for index, row in enumerate(rows) if row[1] == _CREATE]
     lives = []
@@ -58,16 +68,16 @@ def lives_of_rows(rows: list[Row]) -> list[StreamLife]:
     return lives
 
 
-def _skewed(rows: list[Row], first: int) -> list[Row]:
+def _skewed(rows: list[NamedRow], first: int) -> list[NamedRow]:
     """Find what is before the first create by differing clocks only."""
     create = rows[first]
     near = bisect_left(rows, create[0] - _SKEW, 0, first, key=itemgetter(0))
     return [row for row in rows[near:first] if row[1] == _DEVICES or create[2] < row[2]]
 
 
-def follow(revisions: Sequence[int], largest: int | None = None) -> bool:
-    """Tell whether they are consecutive, from the one after `largest` if given."""
+def follow(revisions: Sequence[int], largest: int = -1) -> bool:
+    """Tell whether they are consecutive, and if `largest` is not -1 come after it."""
     if not revisions:
         return True
-    first = revisions[0] if largest is None else largest + 1
+    first = revisions[0] if largest < 0 else largest + 1
     return [*revisions] == [*range(first, first + len(revisions))]

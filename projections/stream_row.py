@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -29,13 +29,13 @@ KINDS = dict(zip(EVENT_TYPES, Kind, strict=False))
 class Row(NamedTuple):
     """An event as the log's columns have it: as tuples these are in order of time.
 
-    `occurred_at` is in microseconds since 1970-01-01T00:00:00Z.
+    `occurred_at` is in microseconds since 1970-01-01T00:00:00Z. The event's id, which
+    hardly ever decides, is left in the text: there are millions of rows.
     """
 
     occurred_at: int
     kind: int
     revision: int
-    event_id: bytes
     text: bytes
     stream_id: bytes
     position: int = 0
@@ -43,7 +43,17 @@ class Row(NamedTuple):
     """Both where they were asked for."""
 
 
-class Said(msgspec.Struct):
+class NamedRow(NamedTuple):
+    """An event with its id: so these are in order of time where all else is equal."""
+
+    occurred_at: int
+    kind: int
+    revision: int
+    event_id: str
+    text: bytes
+
+
+class Said(msgspec.Struct, gc=False):
     """What an event says beside its columns, in either dialect."""
 
     payload: dict[str, Any]
@@ -61,22 +71,43 @@ def read(text: bytes) -> Said:
 def read_all(texts: Collection[bytes]) -> list[Said]:
     """Read the texts of events as one: they lie apart, and that is what costs most."""
     try:
-        return _read_many(b"[%b]" % b",".join(texts))
+        return _read_many(_array(texts))
     except msgspec.ValidationError:
         return list(map(read, texts))
 
 
-def read_entity_tag(text: bytes) -> str | None:
-    """Read the etag in the text of an event, by either name."""
-    tag = _read_tag(text)
-    return tag.eTag if tag.etag is msgspec.UNSET else tag.etag
+def with_ids(rows: Collection[Row]) -> list[NamedRow]:
+    """Read the ids of events, and put these in order of time."""
+    tags = _read_many_tags(_array([row[3] for row in rows]))
+    named = [(*row[:3], tag.id, row[3]) for row, tag in zip(rows, tags, strict=True)]
+    return sorted(cast("list[NamedRow]", named))
 
 
-class _Tag(msgspec.Struct):
-    etag: str | msgspec.UnsetType | None = msgspec.UNSET
+def read_tags(text: bytes) -> "Tags":
+    """Read what names the event of a text."""
+    return _read_tags(text)
+
+
+class Tags(msgspec.Struct, gc=False):
+    """The id of an event, and its entity tag, by either name."""
+
+    id: str = msgspec.field(name="eventId")
+    tag: str | msgspec.UnsetType | None = msgspec.field(
+        default=msgspec.UNSET, name="etag"
+    )
     eTag: str | None = None  # noqa: N815 - as it is sent
+
+    @property
+    def etag(self) -> str | None:
+        """The entity tag."""
+        return self.eTag if self.tag is msgspec.UNSET else self.tag
+
+
+def _array(texts: Collection[bytes]) -> bytes:
+    return b"[%b]" % b",".join(texts)
 
 
 _read_one = msgspec.json.Decoder(Said).decode
 _read_many = msgspec.json.Decoder(list[Said]).decode
-_read_tag = msgspec.json.Decoder(_Tag).decode
+_read_tags = msgspec.json.Decoder(Tags).decode
+_read_many_tags = msgspec.json.Decoder(list[Tags]).decode

@@ -1,8 +1,9 @@
 """The spans of a stream of rows: what `spans_of` is for a profile."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from .condition import Condition, Push
+from .condition import Push, code_of
 from .spans import Span
 from .state import Status
 from .stream_lives import StreamLife
@@ -11,7 +12,15 @@ from .stream_row import Kind, read_all
 _UPDATE, _DELETE, _DEVICES = int(Kind.UPDATE), int(Kind.DELETE), int(Kind.DEVICES)
 
 
-def add_spans(spans: list[Span], life: StreamLife) -> None:
+def spans_of_lives(lives: Iterable[StreamLife]) -> list[Span]:
+    """List the spans of all lives of a profile."""
+    spans: list[Span] = []
+    for life in lives:
+        _add_spans(spans, life)
+    return spans
+
+
+def _add_spans(spans: list[Span], life: StreamLife) -> None:
     """Add the spans of a life, event by event in order of time.
 
     What came before in time may come after in source order: of the deletes and
@@ -22,7 +31,7 @@ def add_spans(spans: list[Span], life: StreamLife) -> None:
     if life.create:
         status, complete = Status.ACTIVE, True
         start, first = life.create[0], life.create[2]
-        begin_span(spans, start, Condition(status, push, complete))
+        begin_span(spans, start, code_of(status, push, complete))
         if life.unbroken:
             # Nothing was ever missing: updates change nothing here.
             others = [row for row in others if row[1] != _UPDATE]
@@ -45,7 +54,7 @@ def add_spans(spans: list[Span], life: StreamLife) -> None:
         if (status, push, complete) != before:
             before = (status, push, complete)
             since = max(occurred_at, start) if life.create else occurred_at
-            begin_span(spans, since, Condition(status, push, complete))
+            begin_span(spans, since, code_of(status, push, complete))
 
 
 class _Revisions:
@@ -69,9 +78,8 @@ class _Revisions:
         return not self._clash and self._high - self._low + 1 == len(self._seen)
 
 
-def begin_span(spans: list[Span], since: int, condition: Condition) -> None:
+def begin_span(spans: list[Span], since: int, code: int) -> None:
     """Let a condition begin; of several at one time the last is what was true then."""
-    code = condition.code
     if spans and spans[-1].since == since:
         spans.pop()
     if not spans or spans[-1].code != code:

@@ -202,7 +202,7 @@ def _folded(
     which of them is wrong.
     """
     plain = [
-        (time, KINDS[name], revision, event_id, text, b"")
+        (time, KINDS[name], revision, text, b"")
         for event_id, name, revision, time, text, *_ in rows
         if name in KINDS and None not in (event_id, revision)
     ]

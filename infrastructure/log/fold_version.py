@@ -17,6 +17,7 @@ MODULES = (
     "projections.answer",
     "projections.completeness",
     "projections.condition",
+    "projections.orderly_fold",
     "projections.spans",
     "projections.standing",
     "projections.state",

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from profilestore.infrastructure.log.database import Database
 from profilestore.infrastructure.log.tables import read_profiles
+from profilestore.projections.orderly_fold import fold_orderly
 from profilestore.projections.spans import Span
 from profilestore.projections.standing import Standing
-from profilestore.projections.stream_fold import extend_fold
 
 from .generation import Generation
 from .kept import Kept, read_kept, replace_kept
@@ -35,8 +35,8 @@ class _Stored(NamedTuple):
 
 
 _COLUMNS = [read_profiles.c[name] for name in _Stored._fields]
-_AT: Final = 6
-_VERSION: Final = 7
+_AT: Final = 5
+_VERSION: Final = 6
 """Where a row has its position and version: rows are the driver's tuples."""
 
 
@@ -97,10 +97,12 @@ def _extended(
     if len(later) * FOLDS_FASTER >= min(new[_VERSION] for new in later):
         return None
     try:
-        standing = Standing.from_json(row.body)
-        span = Span(row.since, row.condition)
-        folded = extend_fold(
-            standing, span, stream.profile.profile_id, later, generation.updates
+        folded = fold_orderly(
+            Standing.from_json(row.body),
+            [Span(row.since, row.condition)],
+            stream.profile.profile_id,
+            sorted(later),
+            generation.updates,
         )
     except Exception:  # noqa: BLE001 - the fold of the whole says what is wrong
         return None

@@ -13,8 +13,8 @@ from profilestore.infrastructure.log.tables import (
     read_profiles,
     read_spans,
 )
+from profilestore.projections.orderly_fold import Folded
 from profilestore.projections.spans import Span
-from profilestore.projections.stream_fold import Folded
 
 from .generation import Generation
 

@@ -1,7 +1,6 @@
 """Streams as rows, whole and in bulk, for the folds of read models."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -27,7 +26,7 @@ _KIND = " ".join(
         f"ELSE {int(Kind.FOREIGN)} END END",
     )
 )
-_ROW = f"occurred_at, {_KIND}, revision, event_id, state, stream_id"
+_ROW = f"occurred_at, {_KIND}, revision, state, stream_id"
 _STREAM = Row._fields.index("stream_id")
 _EVENTS = {
     "sqlite": "events NOT INDEXED",  # in the order they lie in: each page is read once
@@ -171,9 +170,8 @@ def _named(names: Iterable[Any], rows: Iterable[Any]) -> list[Stream]:
         for stream_id, space, profile_id in names
     }
     # Of millions of rows each look-up of a name counts.
-    adders = {stream_id: stream.rows.append for stream_id, stream in found.items()}
-    adder_of, of_stream = adders.get, itemgetter(_STREAM)
+    rows_of = {stream_id: stream.rows for stream_id, stream in found.items()}
     for row in rows:
-        if add := adder_of(of_stream(row)):
-            add(row)
+        if row[_STREAM] in rows_of:
+            rows_of[row[_STREAM]].append(row)
     return [stream for stream in found.values() if stream.rows]

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +13,10 @@ from profilestore.domain.events import ProfileEvent, RecordedEvent
 from profilestore.domain.profile import Profile
 from profilestore.domain.timestamps import to_microseconds
 from profilestore.projections.current import current_from, current_profile
+from profilestore.projections.orderly_fold import NOTHING, fold_orderly
 from profilestore.projections.spans import spans_of
 from profilestore.projections.standing import Standing
-from profilestore.projections.stream_fold import fold_plainly, fold_stream
+from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Row
 from tests.histories import (
     BASE,
@@ -37,7 +39,6 @@ def row(one: RecordedEvent) -> Row:
         to_microseconds(event.occurred_at),
         int(KINDS[event.name]),
         event.revision,
-        event.event_id.encode(),
         event.text,
         b"",
     )
@@ -99,14 +100,67 @@ def test_standing_and_spans_are_those_of_the_aggregate(
     assert folded.spans == spans_of(profile)
 
 
+@settings(max_examples=300)
+@given(
+    histories(max_events=12) | orderly(),
+    st.sampled_from(UpdatePolicy),
+    st.integers(0, 12),
+)
+def test_later_events_put_on_top_come_to_a_fold_of_all(
+    envelopes: list[dict[str, Any]], updates: UpdatePolicy, size: int
+) -> None:
+    rows = sorted(map(row, recorded(envelopes)))
+    first, later = rows[:size], rows[size:]
+    if not first or not later:
+        return
+    before = fold_stream("joe", first, updates)
+    base = Standing.from_json(before.standing.to_json())
+
+    on_top = fold_orderly(base, before.spans[-1:], "joe", later, updates)
+
+    if on_top is not None:
+        all_at_once = fold_stream("joe", rows, updates)
+        assert on_top.standing.to_json() == all_at_once.standing.to_json()
+        assert before.spans[:-1] + on_top.spans == all_at_once.spans
+
+
 @given(orderly(), st.sampled_from(UpdatePolicy))
-def test_the_plain_way_is_taken_for_a_create_and_updates_and_for_nothing_else(
+def test_events_in_order_of_time_and_revision_are_never_folded_as_if_they_were_not(
     envelopes: list[dict[str, Any]], updates: UpdatePolicy
 ) -> None:
-    events = recorded(envelopes)
-    rows = sorted(map(row, events))
-    names = [event.event.name for event in events]
+    rows = sorted(map(row, recorded(envelopes)))
+    names = [envelope["name"] for envelope in envelopes]
+    stands_still = len({one[0] for one in rows}) < len(rows)
+    if CREATE in names[1:] or stands_still:
+        return
 
-    folded = fold_plainly("joe", rows, updates)
+    assert fold_orderly(NOTHING, [], "joe", rows, updates) is not None
 
-    assert (folded is not None) == (names == [CREATE, *[UPDATE] * (len(names) - 1)])
+
+@pytest.mark.parametrize("ids", ["ab", "ba"])
+def test_of_device_events_with_one_time_and_revision_that_of_the_larger_id_is_last(
+    ids: str,
+) -> None:
+    classes = {"a": "tablet", "b": "mobile"}  # in order of text the other is last
+    rows = [
+        Row(
+            occurred_at=5,
+            kind=int(KINDS[DEVICES]),
+            revision=1,
+            text=as_json(
+                {
+                    "payload": {
+                        "devices": {classes[id_]: {"count": 1, "pushEnabled": 1}}
+                    },
+                    "eventId": id_,
+                }
+            ),
+            stream_id=b"",
+        )
+        for id_ in ids
+    ]
+
+    folded = fold_stream("joe", rows, UpdatePolicy.MERGE)
+
+    assert folded.standing.devices is not None
+    assert list(folded.standing.devices) == ["mobile"]
