@@ -62,19 +62,18 @@ class _Revisions:
 
     def __init__(self, first: int) -> None:
         self._low = self._high = first
-        self._seen: set[int] | None = None  # while none is missing, the ends say it all
+        self._seen = {first}
         self._clash = False
 
     def claim(self, revision: int) -> bool:
         """Claim one more; say whether none is missing and none is claimed twice."""
-        if self._seen is None:
-            if revision == self._high + 1:
-                self._high = revision
-                return True
-            self._seen = set(range(self._low, self._high + 1))
-        self._clash = self._clash or revision in self._seen
+        if revision in self._seen:
+            self._clash = True
         self._seen.add(revision)
-        self._low, self._high = min(self._low, revision), max(self._high, revision)
+        if revision > self._high:
+            self._high = revision
+        elif revision < self._low:
+            self._low = revision
         return not self._clash and self._high - self._low + 1 == len(self._seen)
 
 

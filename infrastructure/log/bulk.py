@@ -4,9 +4,9 @@ By row, or through SQLAlchemy's layers, the way there costs more than the databa
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
@@ -45,6 +45,26 @@ def ask(
         cursor.execute(query.replace("{}", mark), parameters, **options)
         return cursor.fetchall()  # type: ignore[return-value]
 
+
+def ask_for_some(
+    connection: Connection, query: str, parameters: Sequence[Any], size: int
+) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Run a query as `run` does; answer its rows, so many at once, as they are read."""
+    mark, _ = _WORDS[connection.dialect.name]
+    with _errors(connection, query), closing(_unread(connection)) as cursor:
+        cursor.execute(query.replace("{}", mark), parameters)
+        while rows := cursor.fetchmany(size):
+            yield rows
+
+
+def _unread(connection: Connection) -> Any:
+    """Open a cursor that leaves rows to the database until they are asked for."""
+    if connection.dialect.name == "postgresql":
+        return connection.connection.cursor(f"rows_{next(_number)}", binary=True)
+    return connection.connection.cursor()
+
+
+_number = count()
 
 _WORDS: dict[str, tuple[str, dict[str, bool]]] = {
     "sqlite": ("?", {}),

@@ -75,16 +75,6 @@ def sqlite_backend(url: URL, *, create: bool, busy_seconds: float) -> Backend:
     )
 
 
-def enlarge_cache(engine: Engine) -> None:
-    """Let an engine that reads the whole file keep as much of it as the writer does."""
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-
-    engine.dispose()  # what is open already
-
-
 def _prepare(path: str, *, create: bool) -> None:
     """Make a file that only its owner may read: it will hold personal data."""
     if Path(path).is_dir():

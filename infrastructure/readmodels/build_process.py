@@ -10,7 +10,6 @@ import msgspec
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.database import Database
-from profilestore.infrastructure.log.sqlite import enlarge_cache
 
 from .builder import Builder
 from .generation import Generation, Phase
@@ -78,8 +77,6 @@ def main() -> None:
     with closing(
         Database.open(task.url, create=False, busy_seconds=task.busy_seconds)
     ) as database:
-        if database.backend.url.get_backend_name() == "sqlite":
-            enlarge_cache(database.backend.reader)
         for partition, updates in task.builds:
             with database.read() as connection:
                 generation = Generation.find(

@@ -1,8 +1,8 @@
 """Building a generation from the log: in steps, by anyone, while the store is used."""
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,17 +19,18 @@ from profilestore.infrastructure.log.tables import (
 
 from .catch_up import catch_up
 from .generation import Generation
-from .kept import insert_kept
-from .stream_rows import end_of_log, read_range, read_some
+from .kept import Kept, insert_kept
+from .stream_rows import end_of_log, read_as_they_lie, read_in_order
 
-PART_EVENTS = 100_000
-"""Events that one part has, about: while it is built their rows are held."""
-MOST_PARTS = 64
-PASSES = 10
-"""Up to so many parts each is read by going through the whole log, as one step; where
-there are more, streams are read one by one, which costs a look at a page an event."""
-STEP_EVENTS = 10_000
-"""Events that one step reads then, about."""
+AT_ONCE = 150_000
+"""Up to so many events are held at once. More the database puts in order first: that
+takes longer, and hardly any memory."""
+PART_EVENTS = 250_000
+MOST_PARTS = 8
+"""Parts of about so many events each are built side by side, but not more: for each the
+whole log is gone through."""
+STEP_EVENTS = 50_000
+"""Events whose folds are written at once, about."""
 MANY = 10_000
 """Events whose folds are too many to be looked for as if they were few."""
 
@@ -41,10 +42,13 @@ class Part(NamedTuple):
     after: bytes
     until: bytes
 
-    @property
-    def built(self) -> bool:
-        """Whether nothing is left of it."""
-        return self.after >= self.until
+
+class Step(NamedTuple):
+    """What becomes of some streams of a part, and up to where these are."""
+
+    kept: list[Kept]
+    until: bytes
+    events: int
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,7 @@ class Builder:
         `step` is called after each step.
         """
         while parts := self._left(generation):
-            part = parts[first % len(parts)]
-            while not part.built:
-                with _collector_paused():
-                    further = self._step(generation, part)
-                step()
-                if further is None:
-                    break  # somebody else is at it: look for another
-                part = further
+            self._build(generation, parts[first % len(parts)], step)
 
     def finish(self, generation: Generation) -> None:
         """Catch up with the log as it is now, and let the generation be read.
@@ -112,15 +109,36 @@ class Builder:
         with self.database.read() as connection:
             return [Part(*row) for row in connection.execute(query)]
 
-    def _step(self, generation: Generation, part: Part) -> Part | None:
-        """Build some more of a part; None if somebody else has done so."""
-        bounds = self.partition, part.after, part.until
+    def _build(
+        self, generation: Generation, part: Part, step: Callable[[], None]
+    ) -> None:
+        """Build a part until its end, or until somebody else is found to be at it."""
+        with _collector_paused(), closing(self._folds(part)) as folds:
+            done: Iterable[Step] = folds
+            if self.database.backend.in_memory:
+                done = list(folds)  # what reads there is what writes
+            for some in done:
+                if not self._write(generation, part, some):
+                    return
+                part = part._replace(after=some.until)
+                step()
+
+    def _folds(self, part: Part) -> Generator[Step]:
+        """Fold what is left of a part as it is now, in steps."""
         with self.database.read() as connection:
-            if self._small_enough(connection, generation):
-                found = read_range(connection, *bounds)
-            else:
-                found = read_some(connection, *bounds, STEP_EVENTS)
-            kept = [s.folded(self.updates, found.position) for s in found.streams]
+            few = end_of_log(connection, self.partition) <= AT_ONCE
+            read = read_as_they_lie if few else read_in_order
+            kept: list[Kept] = []
+            events = 0
+            for some in read(connection, self.partition, part.after, part.until):
+                kept += [s.folded(self.updates, some.position) for s in some.streams]
+                events += some.events
+                if events >= STEP_EVENTS or some.until == part.until:
+                    yield Step(kept, some.until, events)
+                    kept, events = [], 0
+
+    def _write(self, generation: Generation, part: Part, done: Step) -> bool:
+        """Write what is done of a part, unless somebody else has done so."""
         with self.database.write() as connection:
             moved = connection.execute(
                 update(read_parts)
@@ -129,19 +147,11 @@ class Builder:
                     read_parts.c.part == part.number,
                     read_parts.c.after == part.after,
                 )
-                .values(after=found.until, events=read_parts.c.events + found.events)
+                .values(after=done.until, events=read_parts.c.events + done.events)
             )
-            if not moved.rowcount:
-                return None
-            insert_kept(connection, generation, kept)
-        return part._replace(after=found.until)
-
-    def _small_enough(self, connection: Connection, generation: Generation) -> bool:
-        """Tell whether a part is to be read in one pass over the log."""
-        query = select(func.count()).where(*generation.rows_of(read_parts))
-        parts = connection.execute(query).scalar_one()
-        end = end_of_log(connection, self.partition)
-        return parts <= PASSES and end <= 2 * parts * PART_EVENTS
+            if moved.rowcount:
+                insert_kept(connection, generation, done.kept)
+            return bool(moved.rowcount)
 
 
 @contextmanager

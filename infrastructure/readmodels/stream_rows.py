@@ -1,13 +1,20 @@
 """Streams as rows, whole and in bulk, for the folds of read models."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.identity import ProfileKey
-from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, ask, select_by
+from profilestore.infrastructure.log.bulk import (
+    DISTINCT_KEYS,
+    ask,
+    ask_for_some,
+    select_by,
+)
 from profilestore.infrastructure.log.tables import heads
 from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Kind, Row
@@ -16,6 +23,8 @@ from .kept import Kept
 
 STREAMS = 200
 """Streams that are read whole at once."""
+BATCH = 1000
+"""Events that are fetched at once of those that the database has put in order."""
 
 _UPDATES_FIRST = sorted(KINDS.items(), key=lambda one: one[1] is not Kind.UPDATE)
 _KIND = " ".join(
@@ -28,11 +37,6 @@ _KIND = " ".join(
 )
 _ROW = f"occurred_at, {_KIND}, revision, state, stream_id"
 _STREAM = Row._fields.index("stream_id")
-_EVENTS = {
-    "sqlite": "events NOT INDEXED",  # in the order they lie in: each page is read once
-    "postgresql": "events",
-}
-_RANGE = "WHERE partition = {} AND stream_id > {} AND stream_id < {}"
 
 
 class Stream(NamedTuple):
@@ -66,38 +70,36 @@ class Range(NamedTuple):
     """The end of the log as it was read."""
 
 
-def read_range(
+def read_as_they_lie(
     connection: Connection, partition: int, after: bytes, until: bytes
-) -> Range:
-    """Read all streams between two ids by going through the partition once."""
+) -> Iterator[Range]:
+    """Read all streams between two ids at once: all their events are held."""
     end = end_of_log(connection, partition)
-    query = f"SELECT {_ROW} FROM {_EVENTS[connection.dialect.name]} {_RANGE}"  # noqa: S608 - words of ours
-    rows = ask(connection, query, (partition, after, until))
+    rows = ask(connection, _between(connection), (partition, after, until))
     found = _streams(connection, partition, rows, after, until)
-    return Range(found, until, len(rows), end)
+    yield Range(found, until, len(rows), end)
 
 
-def read_some(
-    connection: Connection, partition: int, after: bytes, until: bytes, limit: int
-) -> Range:
-    """Read streams between two ids, from the first on, one by one: of `limit` events.
+def read_in_order(
+    connection: Connection, partition: int, after: bytes, until: bytes
+) -> Iterator[Range]:
+    """Read all streams between two ids in the order of these, some at once.
 
-    At least one stream, if there is one; where there is none the range ends.
+    The database sorts the events, however many there are: those of few are held here.
     """
     end = end_of_log(connection, partition)
-    query = (
-        f"SELECT {_ROW} FROM events {_RANGE} ORDER BY stream_id, version LIMIT {limit}"  # noqa: S608
-    )
-    rows = ask(connection, query, (partition, after, until))
-    if len(rows) == limit:
-        last = rows[-1][_STREAM]
-        whole = [row for row in rows if row[_STREAM] != last]
-        if whole:
-            rows, until = whole, whole[-1][_STREAM]
-        else:
-            rows, until = list(_rows_of(connection, partition, [last])), last
+    query = f"{_between(connection)} ORDER BY stream_id"
+    rows: list[Any] = []
+    for more in ask_for_some(connection, query, (partition, after, until), BATCH):
+        rows += more
+        whole = bisect_left(rows, rows[-1][_STREAM], key=itemgetter(_STREAM))
+        if whole:  # the last may go on
+            last = rows[whole - 1][_STREAM]
+            found = _streams(connection, partition, rows[:whole], after, last)
+            yield Range(found, last, whole, end)
+            after, rows = last, rows[whole:]
     found = _streams(connection, partition, rows, after, until)
-    return Range(found, until, len(rows), end)
+    yield Range(found, until, len(rows), end)
 
 
 def read_streams(
@@ -148,6 +150,20 @@ def _names_of(
     query = """SELECT stream_id, api_space_id, profile_id FROM keys JOIN streams
         ON partition = {} AND stream_id = key0 WHERE api_space_id IS NOT NULL"""
     return select_by(connection, query, [(one,) for one in stream_ids], partition)
+
+
+def _between(connection: Connection) -> str:
+    """Select the events of streams between two ids.
+
+    SQLite is to read them in the order they lie in, each page once, not by their
+    streams: of the whole file, if there is one partition in it.
+    """
+    where = "WHERE partition = {} AND stream_id > {} AND stream_id < {}"
+    if connection.dialect.name == "sqlite":
+        ((partitions,),) = ask(connection, "SELECT count(*) FROM heads", ())
+        hint = "NOT INDEXED" if partitions == 1 else ""
+        where = f"{hint} {where.replace('stream_id', '+stream_id')} AND position > 0"
+    return f"SELECT {_ROW} FROM events {where}"  # noqa: S608 - words of ours
 
 
 def _streams(

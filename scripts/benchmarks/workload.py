@@ -4,10 +4,12 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from statistics import quantiles
 from threading import Barrier, Thread
 from uuid import UUID
 
+BEGUN = date(2026, 5, 1)
 SPACE = "fe11e8af-5fc3-40d4-a38c-034535c0a385"
 
 
@@ -49,7 +51,7 @@ def texts(
             "payload": payload,
             "revision": revision,
             "etag": f'"{chance.getrandbits(80):x}"',
-            "timestamp": f"2026-05-{1 + revision % 28:02}T15:26:58.{number % 1000:03}Z",
+            "timestamp": f"{BEGUN + timedelta(revision)}T15:26:58.{number % 1000:03}Z",
         }
         return json.dumps(envelope).encode()
 

@@ -15,8 +15,10 @@ from tests.simple_events import SPACE, event, rows
 REBUILDER = """
 import os, signal, sys
 from profilestore import ProfileStore
-from profilestore.infrastructure.readmodels import builder, catch_up, rebuild
-builder.STEP_EVENTS, builder.PART_EVENTS, builder.PASSES = 60, 200, int(sys.argv[3])
+from profilestore.infrastructure.readmodels import (
+    builder, catch_up, rebuild, stream_rows)
+builder.STEP_EVENTS, builder.PART_EVENTS, builder.AT_ONCE = 60, 200, int(sys.argv[3])
+stream_rows.BATCH = 20
 catch_up.STEP_EVENTS, rebuild.DROPPED = 50, 7
 store = ProfileStore.open(sys.argv[1])
 left = [int(sys.argv[2])]
@@ -35,22 +37,14 @@ store.close()
 
 NO_COMPARISON = """
 from sqlalchemy import update
-step = builder.Builder._step
-def blind(self, generation, part):
-    now = dict((p.number, p) for p in self._left(generation)).get(part.number)
-    return step(self, generation, part) if now is None else told(self, generation, part)
-def told(self, generation, part):
-    with self.database.read() as connection:
-        found = builder.read_some(
-            connection, self.partition, part.after, part.until, builder.STEP_EVENTS)
-    kept = [s.folded(self.updates, found.position) for s in found.streams]
+def blind(self, generation, part, done):
     with self.database.write() as connection:
         connection.execute(update(builder.read_parts).where(
             *generation.rows_of(builder.read_parts),
-            builder.read_parts.c.part == part.number).values(after=found.until))
-        builder.insert_kept(connection, generation, kept)
-    return part._replace(after=found.until)
-builder.Builder._step = blind
+            builder.read_parts.c.part == part.number).values(after=done.until))
+        builder.insert_kept(connection, generation, done.kept)
+    return True
+builder.Builder._write = blind
 """
 """Takes it that nobody else is at work."""
 
@@ -66,7 +60,7 @@ builder.insert_kept = later
 
 
 def rebuilder(
-    url: str, after: int = -1, change: str = "", passes: int = 0
+    url: str, after: int = -1, change: str = "", at_once: int = 0
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
@@ -75,7 +69,7 @@ def rebuilder(
             REBUILDER.replace("{}", change),
             url,
             str(after),
-            str(passes),
+            str(at_once),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -96,8 +90,8 @@ def broken_off(url: str, change: str = "", tries: int = 12) -> int:
     """Kill rebuilds at places chosen by chance until one ends; say how many were."""
     chance, killed = random.Random(5), 0
     for _ in range(tries):
-        passes = chance.choice([0, 10])
-        process = rebuilder(url, chance.randrange(3, 70), change, passes)
+        at_once = chance.choice([0, 10_000])
+        process = rebuilder(url, chance.randrange(3, 70), change, at_once)
         process.communicate(timeout=120)
         killed += process.returncode == -signal.SIGKILL
     return killed

@@ -428,7 +428,8 @@ def test_the_control_does_not_rest(
 def test_a_long_stream_of_no_profile_is_left_out(
     store: ProfileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder, "STEP_EVENTS", 10)
+    monkeypatch.setattr(builder, "AT_ONCE", 0)
+    monkeypatch.setattr(stream_rows, "BATCH", 7)
     store.append([event(n, f"p{n}") for n in range(5)])
     stream_id = UUID(int=store.key(SPACE, "p3").stream_id.int ^ 1 << 64)
     strange = [StoredEvent(stream_id, n, "strange", b"{}") for n in range(1, 31)]

@@ -7,7 +7,8 @@ import pytest
 
 from profilestore import ProfileStore
 from profilestore.domain.cut import UpdatePolicy
-from profilestore.infrastructure.readmodels import catch_up, rebuild
+from profilestore.infrastructure.log.bulk import ask
+from profilestore.infrastructure.readmodels import catch_up, rebuild, stream_rows
 from profilestore.infrastructure.readmodels.build_process import _begun_at
 from profilestore.infrastructure.readmodels.builder import Builder
 from profilestore.infrastructure.readmodels.generation import Generation, Phase
@@ -77,6 +78,23 @@ def test_how_far_it_is_is_looked_up_now_and_then_not_at_each_step(
 
     assert len(told) <= 2
     assert told[-1] == (60, 60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan"),
+    [("file", "SCAN events"), ("file-16", "SEARCH events USING INDEX")],
+)
+def test_a_partition_is_read_without_the_others_and_a_whole_file_as_it_lies(
+    new_url: Callable[[str], str], kind: str, plan: str
+) -> None:
+    with (
+        ProfileStore.open(new_url(kind)) as store,
+        store._database.read() as connection,  # noqa: SLF001
+    ):
+        query = stream_rows._between(connection)  # noqa: SLF001
+        found = ask(connection, f"EXPLAIN QUERY PLAN {query}", (0, b"", b"\xff"))
+
+    assert plan in str(found)
 
 
 def test_processes_begin_at_different_partitions(new_url: Callable[[str], str]) -> None:
