@@ -35,6 +35,18 @@ def run(connection: Connection, statement: str, parameters: Sequence[Any] = ()) 
         cursor.execute(statement.replace("{}", mark), parameters)
 
 
+def run_each(
+    connection: Connection, statement: str, parameters: Sequence[Sequence[Any]]
+) -> None:
+    """Run a statement as `run` does, once for each of several parameters."""
+    if not parameters:
+        return
+    mark, _ = _WORDS[connection.dialect.name]
+    with _errors(connection, statement):
+        cursor = connection.connection.cursor()
+        cursor.executemany(statement.replace("{}", mark), parameters)
+
+
 def ask(
     connection: Connection, query: str, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:

@@ -96,10 +96,11 @@ def _extended(
     later = [new for new in stream.rows if new[_AT] > row.position]
     if len(later) * FOLDS_FASTER >= min(new[_VERSION] for new in later):
         return None
+    last = Span(row.since, row.condition)
     try:
         folded = fold_orderly(
             Standing.from_json(row.body),
-            [Span(row.since, row.condition)],
+            [last],
             stream.profile.profile_id,
             sorted(later),
             generation.updates,
@@ -109,4 +110,4 @@ def _extended(
     if folded is None:
         return None
     kept = Kept.of(stream.stream_id, stream.profile, end, folded)
-    return kept._replace(spans_from=row.since)
+    return kept._replace(on_top=last)

@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, bindparam, delete
+from sqlalchemy import Column, Connection
 
 from profilestore.domain.identity import ProfileKey
 from profilestore.domain.text import storable
-from profilestore.infrastructure.log.bulk import DISTINCT_KEYS, insert_rows, select_by
+from profilestore.infrastructure.log.bulk import (
+    DISTINCT_KEYS,
+    insert_rows,
+    run_each,
+    select_by,
+)
 from profilestore.infrastructure.log.tables import (
     FOREVER,
     read_profiles,
@@ -17,9 +22,6 @@ from profilestore.projections.orderly_fold import Folded
 from profilestore.projections.spans import Span
 
 from .generation import Generation
-
-EVER = -(2**63)
-"""Earlier than any time."""
 
 
 class Kept(NamedTuple):
@@ -35,8 +37,9 @@ class Kept(NamedTuple):
     """How it stands, written down: many are kept at once."""
     spans: Sequence[Span]
     error: str | None = None
-    spans_from: int = EVER
-    """The spans that began before are kept already."""
+    on_top: Span | None = None
+    """Its last span, where only what came after is folded: it and all before are kept
+    already. `spans` then begin with it."""
 
     @classmethod
     def of(
@@ -80,38 +83,63 @@ def insert_kept(
 ) -> None:
     """Write profiles that the generation does not have yet."""
     of_generation = generation.partition, generation.number
-    profiles, spans = [], []
-    for stream_id, (space, profile_id), position, body, its_spans, error, _ in kept:
-        since, code = its_spans[-1] if its_spans else (None, None)
-        of_stream = (*of_generation, stream_id)
-        profiles.append(
-            (*of_stream, space, profile_id, position, code, since, body, error)
-        )
-        until = FOREVER
-        for since, code in reversed(its_spans):
-            spans.append((*of_stream, since, until, space, code))
-            until = since
+    profiles = []
+    for stream_id, (space, profile_id), position, body, spans, error, _ in kept:
+        since, code = spans[-1] if spans else (None, None)
+        values = position, code, since, body, error
+        profiles.append((*of_generation, stream_id, space, profile_id, *values))
     insert_rows(connection, read_profiles, profiles)
-    insert_rows(connection, read_spans, spans)
+    _insert_spans(connection, generation, kept)
+
+
+def _insert_spans(
+    connection: Connection, generation: Generation, kept: Sequence[Kept]
+) -> None:
+    of_generation = generation.partition, generation.number
+    rows = []
+    for one in kept:
+        of_stream, until = (*of_generation, one.stream_id), FOREVER
+        for since, code in reversed(one.spans):
+            rows.append((*of_stream, since, until, one.profile.api_space_id, code))
+            until = since
+    insert_rows(connection, read_spans, rows)
 
 
 def replace_kept(
     connection: Connection, generation: Generation, kept: Sequence[Kept]
 ) -> None:
     """Write profiles in place of what the generation has of them."""
-    if not kept:
-        return
-    of_stream = [{"of": one.stream_id, "begun": one.spans_from} for one in kept]
-    connection.execute(_delete(read_profiles, generation), of_stream)
-    connection.execute(
-        _delete(read_spans, generation).where(read_spans.c.since >= bindparam("begun")),
-        of_stream,
-    )
-    insert_kept(connection, generation, kept)
+    whole = [one for one in kept if one.on_top is None]
+    run_each(connection, _DELETE_PROFILE, [_key(generation, one) for one in whole])
+    run_each(connection, _DELETE_SPANS, [(*_key(generation, o), EVER) for o in whole])
+    insert_kept(connection, generation, whole)
+    _update_kept(connection, generation, [one for one in kept if one.on_top])
 
 
-def _delete(table: Any, generation: Generation) -> Any:
-    return delete(table).where(
-        *generation.rows_of(table),
-        table.c.stream_id == bindparam("of"),
-    )
+def _update_kept(
+    connection: Connection, generation: Generation, kept: Sequence[Kept]
+) -> None:
+    """Write what was put on top: of most profiles it changes only the body."""
+    now = [
+        (one.position, *one.spans[-1], one.body, *_key(generation, one)) for one in kept
+    ]
+    run_each(connection, _UPDATE_PROFILE, now)
+    changed = [one for one in kept if one.spans[1:]]
+    begun = [(*_key(generation, one), one.spans[0].since) for one in changed]
+    run_each(connection, _DELETE_SPANS, begun)
+    _insert_spans(connection, generation, changed)
+
+
+_DELETE_PROFILE = """DELETE FROM read_profiles
+    WHERE partition = {} AND generation = {} AND stream_id = {}"""
+_DELETE_SPANS = """DELETE FROM read_spans
+    WHERE partition = {} AND generation = {} AND stream_id = {} AND since >= {}"""
+_UPDATE_PROFILE = """UPDATE read_profiles
+    SET position = {}, since = {}, condition = {}, body = {}
+    WHERE partition = {} AND generation = {} AND stream_id = {}"""
+EVER = -(2**63)
+"""Earlier than any time."""
+
+
+def _key(generation: Generation, one: Kept) -> tuple[int, int, bytes]:
+    return generation.partition, generation.number, one.stream_id
