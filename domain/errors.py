@@ -144,7 +144,8 @@ class UnreadableEventError(StorageError):
     """A stored event is not what an append can have written: the log is damaged."""
 
     def __init__(self, position: int | None, cause: str) -> None:
-        super().__init__(f"the event at position {position} cannot be read: {cause}")
+        where = "an event" if position is None else f"the event at position {position}"
+        super().__init__(f"{where} cannot be read: {cause}")
         self.position = position
 
 

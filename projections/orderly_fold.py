@@ -70,10 +70,10 @@ def fold_orderly(
     after in source order: then the whole stream is to be folded. What `base` holds and
     `spans` are changed, also then.
     """
-    begins = base is NOTHING and rows[0][1] == _CREATE
     lifecycle, devices = apart(rows)
     kinds = [row[1] for row in lifecycle]
-    if rows[0][0] <= base.until or kinds.count(_CREATE) != begins or _FOREIGN in kinds:
+    begins = base is NOTHING and rows[0][1] == _CREATE
+    if _FOREIGN in kinds or kinds.count(_CREATE) != begins or rows[0][0] <= base.until:
         return None
     if any(a[:3] == b[:3] for a, b in pairwise(devices)):
         return None  # their ids decide

@@ -28,6 +28,8 @@ def fold_stream(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Fold
     """
     if not rows:
         raise ValueError("a profile has at least one event")
+    if _FOREIGN in [row[1] for row in rows]:
+        raise UnreadableEventError(None, "it is no event of a profile")
     rows.sort()
     folded = fold_orderly(NOTHING, [], profile_id, rows, updates)
     return folded or _fold(profile_id, rows, updates)
@@ -35,8 +37,6 @@ def fold_stream(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Fold
 
 def _fold(profile_id: str, rows: list[Row], updates: UpdatePolicy) -> Folded:
     """Fold events, in order of time, of which some belong elsewhere in source order."""
-    if _FOREIGN in [row[1] for row in rows]:
-        raise UnreadableEventError(None, "one is no event of a profile")
     lives = lives_of_rows(with_ids(rows))
     life = lives[-1]
     devices = read_all([row[4] for row in life.devices])

@@ -1,8 +1,8 @@
 """Building a generation from the log: in steps, by anyone, while the store is used."""
 
 import gc
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,15 +20,16 @@ from profilestore.infrastructure.log.tables import (
 from .catch_up import catch_up
 from .generation import Generation
 from .kept import Kept, insert_kept
-from .stream_rows import end_of_log, read_as_they_lie, read_in_order
+from .stream_rows import count_streams, end_of_log, read_as_they_lie, read_in_order
 
 AT_ONCE = 150_000
 """Up to so many events are held at once. More the database puts in order first: that
 takes longer, and hardly any memory."""
 PART_EVENTS = 250_000
-MOST_PARTS = 8
-"""Parts of about so many events each are built side by side, but not more: for each the
-whole log is gone through."""
+PART_PROFILES = 50_000
+"""What one part has at most: its folds are held until it is read. For each part the
+whole log is gone through, so of very long ones the parts have more."""
+MOST_BY_EVENTS, MOST_PARTS = 16, 64
 STEP_EVENTS = 50_000
 """Events whose folds are written at once, about."""
 MANY = 10_000
@@ -65,9 +66,11 @@ class Builder:
 
     def begin(self) -> Generation:
         """Find the generation that is being built, or begin one."""
+        with self.database.read() as connection:
+            by_events = end_of_log(connection, self.partition) // PART_EVENTS
+            by_profiles = count_streams(connection, self.partition) // PART_PROFILES
+        parts = 1 + min(MOST_PARTS, max(by_profiles, min(MOST_BY_EVENTS, by_events)))
         with self.database.write() as connection:
-            parts = -(-end_of_log(connection, self.partition) // PART_EVENTS)
-            parts = max(1, min(parts, MOST_PARTS))
             return Generation.begin(connection, self.partition, self.updates, parts)
 
     def build(
@@ -113,18 +116,20 @@ class Builder:
         self, generation: Generation, part: Part, step: Callable[[], None]
     ) -> None:
         """Build a part until its end, or until somebody else is found to be at it."""
-        with _collector_paused(), closing(self._folds(part)) as folds:
-            done: Iterable[Step] = folds
-            if self.database.backend.in_memory:
-                done = list(folds)  # what reads there is what writes
-            for some in done:
-                if not self._write(generation, part, some):
+        with _collector_paused():
+            for done in self._folds(part):
+                if not self._write(generation, part, done):
                     return
-                part = part._replace(after=some.until)
+                part = part._replace(after=done.until)
                 step()
 
-    def _folds(self, part: Part) -> Generator[Step]:
-        """Fold what is left of a part as it is now, in steps."""
+    def _folds(self, part: Part) -> list[Step]:
+        """Fold what is left of a part as it is now, in steps.
+
+        All is read before any is written: while somebody reads, SQLite keeps what is
+        written meanwhile in its WAL.
+        """
+        steps: list[Step] = []
         with self.database.read() as connection:
             few = end_of_log(connection, self.partition) <= AT_ONCE
             read = read_as_they_lie if few else read_in_order
@@ -134,8 +139,9 @@ class Builder:
                 kept += [s.folded(self.updates, some.position) for s in some.streams]
                 events += some.events
                 if events >= STEP_EVENTS or some.until == part.until:
-                    yield Step(kept, some.until, events)
+                    steps.append(Step(kept, some.until, events))
                     kept, events = [], 0
+        return steps
 
     def _write(self, generation: Generation, part: Part, done: Step) -> bool:
         """Write what is done of a part, unless somebody else has done so."""

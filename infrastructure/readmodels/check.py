@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from profilestore.domain.cut import Cut, UpdatePolicy
 from profilestore.domain.errors import ProfileNotFoundError
@@ -61,12 +61,6 @@ class Difference:
 
 Group = tuple[int, list[Difference]]
 """How many profiles were compared, and in what they differ."""
-
-
-def count_streams(connection: Connection, partition: int) -> int:
-    """Count what there is to compare in a partition."""
-    query = select(func.count()).where(streams.c.partition == partition)
-    return int(connection.execute(query).scalar_one())
 
 
 def compare(database: Database, generation: Generation) -> Iterator[Group]:

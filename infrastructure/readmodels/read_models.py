@@ -22,12 +22,13 @@ from profilestore.projections.listed import ListedProfile
 
 from .builder import Builder, take_stock
 from .catch_up import catch_up
-from .check import Difference, compare, compare_some, count_streams
+from .check import Difference, compare, compare_some
 from .description import Description, describe
 from .generation import Generation
 from .lists import list_profiles
 from .question import Question
 from .rebuild import Progress, Rebuilt, rebuild
+from .stream_rows import count_streams
 from .tallies import set_aside, tally_at, tally_now, tally_over
 
 MOST_LISTED = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.domain.identity import ProfileKey
@@ -15,7 +15,7 @@ from profilestore.infrastructure.log.bulk import (
     ask_for_some,
     select_by,
 )
-from profilestore.infrastructure.log.tables import heads
+from profilestore.infrastructure.log.tables import heads, streams
 from profilestore.projections.stream_fold import fold_stream
 from profilestore.projections.stream_row import KINDS, Kind, Row
 
@@ -128,6 +128,12 @@ def read_positions(
 def end_of_log(connection: Connection, partition: int) -> int:
     """Say the last position of a partition."""
     query = select(heads.c.position).where(heads.c.partition == partition)
+    return int(connection.execute(query).scalar_one())
+
+
+def count_streams(connection: Connection, partition: int) -> int:
+    """Count the streams of a partition."""
+    query = select(func.count()).where(streams.c.partition == partition)
     return int(connection.execute(query).scalar_one())
 
 

@@ -218,10 +218,13 @@ def test_profiles_are_set_aside_and_the_rest_is_right(
     (model,) = store.stats()["readModels"]  # type: ignore[misc]
     assert model["setAside"] == 1
     assert model["errors"][0]["profileId"] == "p3"
+    assert "it is no event of a profile" in model["errors"][0]["error"]
     (difference,) = store.check()
     assert difference.profile.profile_id == "p3"
     assert "no profile event" in (difference.error or "")
     assert store.rebuild().set_aside == 1
+    (anew,) = store.stats()["readModels"]  # type: ignore[misc]
+    assert anew["errors"] == model["errors"]
     assert ids(store) == [f"p{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9)]
     shell = Shell(tmp_path)
     for command in ("rebuild", "check"):

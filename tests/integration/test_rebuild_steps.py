@@ -8,7 +8,12 @@ import pytest
 from profilestore import ProfileStore
 from profilestore.domain.cut import UpdatePolicy
 from profilestore.infrastructure.log.bulk import ask
-from profilestore.infrastructure.readmodels import catch_up, rebuild, stream_rows
+from profilestore.infrastructure.readmodels import (
+    builder,
+    catch_up,
+    rebuild,
+    stream_rows,
+)
 from profilestore.infrastructure.readmodels.build_process import _begun_at
 from profilestore.infrastructure.readmodels.builder import Builder
 from profilestore.infrastructure.readmodels.generation import Generation, Phase
@@ -78,6 +83,32 @@ def test_how_far_it_is_is_looked_up_now_and_then_not_at_each_step(
 
     assert len(told) <= 2
     assert told[-1] == (60, 60)
+
+
+@pytest.mark.parametrize("at_once", [0, 1000])
+def test_while_it_writes_it_reads_nothing(
+    new_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Or SQLite would keep all that is written in its WAL until it is done."""
+    monkeypatch.setattr(builder, "AT_ONCE", at_once)
+    monkeypatch.setattr(builder, "STEP_EVENTS", 10)
+    monkeypatch.setattr(builder, "PART_PROFILES", 20)
+    monkeypatch.setattr(stream_rows, "BATCH", 3)
+    readers: list[int] = []
+    with ProfileStore.open(new_url("file")) as store:
+        store.append([event(n, f"p{n}") for n in range(60)])
+        pool: Any = store._database.backend.reader.pool  # noqa: SLF001
+        write = Builder._write  # noqa: SLF001
+
+        def watched(*of: Any) -> bool:
+            readers.append(pool.checkedout())
+            return write(*of)
+
+        monkeypatch.setattr(Builder, "_write", watched)
+        assert store.rebuild().profiles == 60
+
+    assert len(readers) >= 4
+    assert not any(readers)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Streams folded from columns are what the aggregate's own folds make of them."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +31,7 @@ from tests.histories import (
     as_time,
     histories,
 )
+from tests.simple_events import SPACE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -135,6 +138,53 @@ def test_events_in_order_of_time_and_revision_are_never_folded_as_if_they_were_n
         return
 
     assert fold_orderly(NOTHING, [], "joe", rows, updates) is not None
+
+
+ODD = [
+    (b'"eventId": "1"', b'"eventId": 5, "eventId": "1"'),
+    (b'"eventId": "1"', b'"eventId": null, "eventId": "1"'),
+    (b'"etag": "a"', b'"etag": "a", "eTag": 5'),
+    (b'"etag": "a"', b'"etag": 1e999, "etag": "a"'),
+    (b'"etag": "a"', b'"etag": null, "eTag": {}'),
+    (b'"n": 0', b'"n": 1e999'),
+    (b'"n": 0', b'"n": 1%b' % (b"0" * 5000)),
+    (b'"n": 0', b'"n": 0, "etag": 5, "eventId": 6'),
+]
+
+
+@pytest.mark.parametrize("second", [2, 4])
+@pytest.mark.parametrize(("usual", "odd"), ODD)
+def test_what_is_odd_and_accepted_is_folded(
+    usual: bytes, odd: bytes, second: int
+) -> None:
+    envelopes = [
+        {
+            "eventId": str(number + 1),
+            "apiSpaceId": SPACE,
+            "name": UPDATE,
+            "payload": {"id": "joe", "n": number},
+            "revision": number,
+            "etag": "a",
+            "timestamp": f"2026-05-0{day}T00:00:00Z",
+        }
+        for number, day in enumerate([3, second])
+    ]
+    text = json.dumps(envelopes[0]).encode()
+    assert usual in text
+    events = [read_event(text.replace(usual, odd)), read_event(as_json(envelopes[1]))]
+    recorded = [
+        RecordedEvent(one, n, n, NOW)
+        for n, one in enumerate(events, 1)
+        if isinstance(one, ProfileEvent)
+    ]
+    profile = Profile.project(None, recorded)
+    assert profile is not None
+    assert len(recorded) == 2
+
+    for some in (recorded, recorded[:1]):
+        folded = fold_stream("joe", [*map(row, some)], UpdatePolicy.MERGE)
+        wanted = Standing.of(replace(profile, events=tuple(some)))
+        assert folded.standing.to_json() == wanted.to_json()
 
 
 @pytest.mark.parametrize("ids", ["ab", "ba"])
