@@ -25,7 +25,7 @@ from .stream_rows import count_streams, end_of_log, read_as_they_lie, read_in_or
 AT_ONCE = 150_000
 """Up to so many events are held at once. More the database puts in order first: that
 takes longer, and hardly any memory."""
-PART_EVENTS = 250_000
+PART_EVENTS = 500_000
 PART_PROFILES = 50_000
 """What one part has at most: its folds are held until it is read. For each part the
 whole log is gone through, so of very long ones the parts have more."""
@@ -67,9 +67,10 @@ class Builder:
     def begin(self) -> Generation:
         """Find the generation that is being built, or begin one."""
         with self.database.read() as connection:
-            by_events = end_of_log(connection, self.partition) // PART_EVENTS
-            by_profiles = count_streams(connection, self.partition) // PART_PROFILES
-        parts = 1 + min(MOST_PARTS, max(by_profiles, min(MOST_BY_EVENTS, by_events)))
+            by_events = -(-end_of_log(connection, self.partition) // PART_EVENTS)
+            by_profiles = -(-count_streams(connection, self.partition) // PART_PROFILES)
+        parts = max(1, by_profiles, min(MOST_BY_EVENTS, by_events))
+        parts = min(parts, MOST_PARTS)
         with self.database.write() as connection:
             return Generation.begin(connection, self.partition, self.updates, parts)
 

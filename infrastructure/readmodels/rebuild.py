@@ -22,9 +22,9 @@ DROPPED = 5000
 LOOK_SECONDS = 0.2
 """How often it is looked how far the work is, at most."""
 
-WORTH_A_PROCESS = 200_000
-"""Events from which on a process of its own is worth its start: it may read faster,
-and leaves this one to others."""
+WORTH_A_PROCESS = 2_000_000
+"""Events from which on a process of its own is worth its start, half a second: it
+leaves this one's interpreter to others."""
 
 Build = tuple[Builder, Generation]
 
