@@ -64,12 +64,15 @@ class Builder:
     partition: int
     updates: UpdatePolicy
 
-    def begin(self) -> Generation:
-        """Find the generation that is being built, or begin one."""
+    def begin(self, at_once: int = 1) -> Generation:
+        """Find the generation that is being built, or begin one, in parts.
+
+        There is one at least for each of those that are to build it at once.
+        """
         with self.database.read() as connection:
             by_events = -(-end_of_log(connection, self.partition) // PART_EVENTS)
             by_profiles = -(-count_streams(connection, self.partition) // PART_PROFILES)
-        parts = max(1, by_profiles, min(MOST_BY_EVENTS, by_events))
+        parts = max(at_once, by_profiles, min(MOST_BY_EVENTS, by_events))
         parts = min(parts, MOST_PARTS)
         with self.database.write() as connection:
             return Generation.begin(connection, self.partition, self.updates, parts)

@@ -50,7 +50,7 @@ def rebuild(
     What an earlier rebuild left half done is gone on with; several at once share the
     work. As many processes build as there are `jobs`; the store is in use meanwhile.
     """
-    builds = list(_begin(database, policies))
+    builds = list(_begin(database, policies, -(-jobs // database.partitions)))
     total = sum(generation.position for _, generation in builds)
 
     looked = -inf
@@ -98,7 +98,9 @@ def drop_old(database: Database, partition: int) -> None:
                         break
 
 
-def _begin(database: Database, policies: Iterable[UpdatePolicy]) -> Iterator[Build]:
+def _begin(
+    database: Database, policies: Iterable[UpdatePolicy], at_once: int
+) -> Iterator[Build]:
     for partition in range(database.partitions):
         with database.read() as connection:
             used = Generation.list_all(connection, partition)
@@ -106,4 +108,4 @@ def _begin(database: Database, policies: Iterable[UpdatePolicy]) -> Iterator[Bui
             {*policies, *(generation.updates for generation in used)}
         ):
             builder = Builder(database, partition, updates)
-            yield builder, builder.begin()
+            yield builder, builder.begin(at_once)

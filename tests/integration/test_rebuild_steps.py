@@ -128,6 +128,29 @@ def test_a_partition_is_read_without_the_others_and_a_whole_file_as_it_lies(
     assert plan in str(found)
 
 
+@pytest.mark.parametrize(("kind", "parts"), [("file", 6), ("file-4", 2)])
+def test_there_is_work_for_each_process(
+    new_url: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    parts: int,
+) -> None:
+    begun: list[int] = []
+    begin = Generation.begin
+
+    def watched(*of: Any) -> Generation:
+        begun.append(of[-1])
+        return begin(*of)
+
+    monkeypatch.setattr(Generation, "begin", watched)
+    with ProfileStore.open(new_url(kind)) as store:
+        store.append([event(n, f"p{n}") for n in range(30)])
+
+        assert store.rebuild(jobs=6).profiles == 30
+
+    assert set(begun) == {parts}
+
+
 def test_processes_begin_at_different_partitions(new_url: Callable[[str], str]) -> None:
     def build(partition: int) -> tuple[Builder, Generation]:
         generation = Generation(
