@@ -24,6 +24,11 @@ class Content(NamedTuple):
     payload: dict[str, Any]
 
 
+def etag_of(envelope: dict[str, Any]) -> str | None:
+    """Take the entity tag by the name it has in either dialect."""
+    return envelope["etag"] if "etag" in envelope else envelope.get("eTag")
+
+
 class ProfileEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One thing that happened to a profile, as its source told it.
 
@@ -47,7 +52,7 @@ class ProfileEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         account_id = envelope.get("accountId")
         return Content(
             account_id=None if account_id is None else int(account_id),
-            etag=envelope["etag"] if "etag" in envelope else envelope.get("eTag"),
+            etag=etag_of(envelope),
             payload=sort_members(envelope["payload"] | {"id": self.profile.profile_id}),
         )
 

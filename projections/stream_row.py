@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from profilestore.domain.events import EVENT_TYPES
+from profilestore.domain.events import EVENT_TYPES, etag_of
 from profilestore.domain.json_values import read_json
 
 
@@ -108,8 +108,7 @@ def read_tags(text: bytes) -> Tags:
         return _read_tags(text)
     except msgspec.ValidationError:  # what is not asked for, or was said again, is odd
         envelope = read_json(text)
-        either = "etag" if "etag" in envelope else "eTag"
-        return Tags(envelope["eventId"], envelope.get(either))
+        return Tags(envelope["eventId"], etag_of(envelope))
 
 
 def _array(texts: Collection[bytes]) -> bytes:
